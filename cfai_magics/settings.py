@@ -184,7 +184,9 @@ class Cfai(Configurable):
         help=mark("A map asks for confirmation if it may cost more than this many neurons."),
     ).tag(config=True)
     footer = Enum(
-        ("full", "short", "off"), default_value="full", help=mark("Usage line below an answer.")
+        ("short", "full", "off"),
+        default_value="short",
+        help=mark("Usage line below an answer."),
     ).tag(config=True)
     local = Unicode(
         "",

@@ -30,6 +30,11 @@ class Cell:
         """Return all outputs as plain text."""
         return "\n".join(_plain(output) for output in self.outputs)
 
+    @property
+    def html(self) -> str:
+        """Return the HTML of all outputs, which includes what is collapsed."""
+        return "\n".join(self.mime("text/html"))
+
     def mime(self, kind: str) -> list[str]:
         """Return all outputs of a MIME type."""
         return [o["data"][kind] for o in self.outputs if kind in o.get("data", {})]

@@ -147,7 +147,7 @@ def test_raw_prints_the_json(account: Standin, capsys: pytest.CaptureFixture[str
 
 def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "one", "-c"]) == 0
-    assert main(["ask", "two", "-c"]) == 0
+    assert main(["ask", "--footer", "full", "two", "-c"]) == 0
     assert [m["content"] for m in account.requests[-1].json["messages"]][::2] == ["one", "two"]
     assert "Conversation main, turn 2." in capsys.readouterr().err
     assert main(["thread", "show", "main"]) == 0

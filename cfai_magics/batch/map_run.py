@@ -235,7 +235,8 @@ class MapRunner:
             notes=tuple(notes),
             day_usage=day_usage,
         )
-        self.write_progress(format_usage_footer(total_answer, "full"))
+        style = "full" if self.session.settings.footer == "full" else "short"
+        self.write_progress(str(format_usage_footer(total_answer, style)))
 
 
 def _format_summary(

@@ -53,52 +53,41 @@ CAPABILITIES = {  # the error message and error class to use if a model lacks th
 }
 
 
-def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return notes on the earlier turns in the prompt.
-
-    One note has the number and cost of the turns that were sent. Another note has the number of
-    turns that were left out, if any.
-    """
-    notes = []
-    if prompt.history:
-        count = len(prompt.history)
-        history_shares = [
-            share
-            for share in split_cost(prompt, answer, model)
-            if share.part and share.part.kind == "history"
-        ]
-        notes.append(
-            ngettext(
-                "{count} earlier turn resent: {share}.",
-                "{count} earlier turns resent: {share}.",
-                count,
-            ).format(count=count, share=_format_shares(history_shares, answer))
-        )
-    if prompt.dropped_turns:
-        notes.append(
-            ngettext(
-                "The oldest turn was not sent: the model's context window is {tokens:,} tokens.",
-                "The oldest {count} turns were not sent: the model's context window is "
-                "{tokens:,} tokens.",
-                prompt.dropped_turns,
-            ).format(count=prompt.dropped_turns, tokens=model.context_window)
-        )
-    return notes
+def format_history(prompt: Prompt, answer: Answer, model: Model) -> str:
+    """Return a line with the number of earlier turns in the prompt, and their cost."""
+    count = len(prompt.history)
+    shares = [
+        share
+        for share in split_cost(prompt, answer, model)
+        if share.part and share.part.kind == "history"
+    ]
+    return ngettext(
+        "{count} earlier turn resent: {share}.",
+        "{count} earlier turns resent: {share}.",
+        count,
+    ).format(count=count, share=_format_shares(shares, answer))
 
 
-def context_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return a note with the number of cells above in the prompt, their tokens and their cost."""
+def format_dropped_turns(prompt: Prompt, model: Model) -> str:
+    """Return a line with the number of earlier turns that do not fit the context window."""
+    return ngettext(
+        "The oldest turn was not sent: the model's context window is {tokens:,} tokens.",
+        "The oldest {count} turns were not sent: the model's context window is {tokens:,} tokens.",
+        prompt.dropped_turns,
+    ).format(count=prompt.dropped_turns, tokens=model.context_window)
+
+
+def format_context(prompt: Prompt, answer: Answer, model: Model) -> str:
+    """Return a line with the number of cells above in the prompt, and their cost."""
     shares = [
         share
         for share in split_cost(prompt, answer, model)
         if share.part and share.part.kind == "context"
     ]
     count = sum(part.image is None for part in prompt.context) - 1  # without the introduction
-    return [
-        ngettext(
-            "{count} cell above sent: {share}.", "{count} cells above sent: {share}.", count
-        ).format(count=count, share=_format_shares(shares, answer))
-    ]
+    return ngettext(
+        "{count} cell above sent: {share}.", "{count} cells above sent: {share}.", count
+    ).format(count=count, share=_format_shares(shares, answer))
 
 
 def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
@@ -113,10 +102,8 @@ def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
     )
 
 
-def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return a note on each image in the prompt, with the size that was sent and the cost."""
-    if not prompt.images:
-        return []
+def format_images(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
+    """Return a line for each image in the prompt, with the size that was sent and the cost."""
     return [
         _("Image {name}: {size}, {share}.").format(
             name=share.part.name,
@@ -304,13 +291,19 @@ class ChatRun(NamedTuple):
 
     def _with_notes(self, answer: Answer) -> Answer:
         """Add notes on the prompt's history, images and template fields, and return the answer."""
-        turn_notes = history_notes(self.prompt, answer, self.target.model)
-        images = image_notes(self.prompt, answer, self.target.model)
-        cells = (
-            context_notes(self.prompt, answer, self.target.model) if self.prompt.context else ()
-        )
-        notes = (*turn_notes, *cells, *images, *self.prompt.user_message.notes)
-        return replace(answer, notes=(*answer.notes, *notes))
+        prompt, model = self.prompt, self.target.model
+        details = [*answer.details]
+        notes = [*answer.notes]
+        if prompt.history:
+            details.append(format_history(prompt, answer, model))
+        if prompt.dropped_turns:
+            notes.append(format_dropped_turns(prompt, model))
+        if prompt.context:
+            details.append(format_context(prompt, answer, model))
+        if prompt.images:
+            details += format_images(prompt, answer, model)
+        notes += prompt.user_message.notes
+        return replace(answer, notes=tuple(notes), details=tuple(details))
 
     def _save_turn(self, answer: Answer) -> Answer:
         """Save the turn in its thread, and return the answer with notes.
@@ -328,7 +321,12 @@ class ChatRun(NamedTuple):
                 answer, notes=(*answer.notes, self._store_unsaved_turn(turn, self.turn_key))
             )
         try:
-            return replace(answer, notes=(*save_turn(turn, self.turn_key), *answer.notes))
+            position, warnings = save_turn(turn, self.turn_key)
+            return replace(
+                answer,
+                notes=(*warnings, *answer.notes),
+                details=(position, *answer.details),
+            )
         except CfaiError as error:
             error.answer = answer  # the complete answer, although the turn could not be saved
             raise

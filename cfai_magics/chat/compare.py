@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..arguments import check_answer_count
-from ..display.footer import format_group_footer
+from ..display.columns import format_group_footer
+from ..display.footer import Footer
 from ..display.preview import Preview, redact_for_display
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _
@@ -145,7 +146,7 @@ class Comparison(NamedTuple):
         ]
         return AnswerSet(self.variants, streams.answers, tuple(error_lines), streams.seconds)
 
-    def _format_footer(self, answers: AnswerSet, footer_style: str) -> str:
+    def _format_footer(self, answers: AnswerSet, footer_style: str) -> Footer:
         has_live_answer = any(answer.provenance.recording is None for answer in answers)
         if not (has_live_answer and self.frontend.session.backend.is_cloudflare):
             return format_group_footer(answers, None, self.prompt.user_message.notes, footer_style)

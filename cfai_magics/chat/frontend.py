@@ -7,6 +7,7 @@ from ..prompt.output_formats import OutputFormat
 from ..types.messages import Answer, Delta
 
 if TYPE_CHECKING:
+    from ..display.footer import Footer
     from ..notebook import CellError
     from ..prompt.builder import PromptReport
     from ..prompt.cell_context import CellAbove
@@ -50,7 +51,7 @@ class ComparisonDisplay(Protocol):
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
         """Show the final answer at `index` and the error, which is "" if nothing failed."""
 
-    def end(self, answers: "AnswerSet", footer: str) -> None:
+    def end(self, answers: "AnswerSet", footer: "Footer") -> None:
         """Show all final answers and the footer."""
 
     def show_prompt(self, report: "PromptReport") -> None:

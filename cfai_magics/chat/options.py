@@ -343,7 +343,7 @@ ASK_OPTIONS = (
     Option("--save", default="", metavar="FILE", help=mark("save the result of --task to a file")),
     Option(
         "--footer",
-        choices=("full", "short", "off"),
+        choices=("short", "full", "off"),
         help=mark("how much detail the line below the answer shows"),
     ),
 )

@@ -176,7 +176,7 @@ class _LoopState:
             seconds=sum(step.seconds for step in steps),
             first_token_seconds=steps[0].first_token_seconds,
             tool_results=tuple(self.tool_results),
-            notes=(*base_answer.notes, sum_note),
+            details=(*base_answer.details, sum_note),
         )
 
     # --- calls

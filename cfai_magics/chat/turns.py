@@ -88,8 +88,12 @@ def is_complete(answer: Answer) -> bool:
     return answer.finish_reason in COMPLETE_FINISH_REASONS and bool(answer.text)
 
 
-def save_turn(turn: Turn, turn_key: TurnKey) -> list[str]:
-    """Save a turn in its thread, and return notes on the turn's position and on stale turns."""
+def save_turn(turn: Turn, turn_key: TurnKey) -> tuple[str, list[str]]:
+    """Save a turn in its thread.
+
+    Returns:
+        A line with the turn's position, and warnings about stale turns.
+    """
     with ConversationStore(turn_key.home) as store:
         stored_turn = store.save(turn_key.thread, turn)
         turns = store.load_turns(turn_key.thread)
@@ -98,17 +102,18 @@ def save_turn(turn: Turn, turn_key: TurnKey) -> list[str]:
         if stored_turn.position == len(turns)
         else _("Conversation {name}, turn {position} of {total}: replaced with the new answer.")
     )
-    notes = [message.format(name=turn_key.thread, position=stored_turn.position, total=len(turns))]
+    position = message.format(
+        name=turn_key.thread, position=stored_turn.position, total=len(turns)
+    )
     stale = stale_turns(turns)
-    if stale:
-        notes.append(
-            ngettext(
-                "Based on an outdated answer: {turns}. Run its cell again.",
-                "Based on an outdated answer: {turns}. Run their cells again.",
-                len(stale),
-            ).format(turns=_format_turn_names(stale))
-        )
-    return notes
+    if not stale:
+        return position, []
+    warning = ngettext(
+        "Based on an outdated answer: {turns}. Run its cell again.",
+        "Based on an outdated answer: {turns}. Run their cells again.",
+        len(stale),
+    ).format(turns=_format_turn_names(stale))
+    return position, [warning]
 
 
 def _format_turn_names(turns: Sequence[Turn]) -> str:

@@ -16,10 +16,9 @@ from ..paths import parse_user_path
 from ..pricing.prices import Estimate, sum_estimates, to_usd
 from ..session.call import Target
 from ..session.session import Session
-from ..storage.ledger import FREE_DAILY_NEURONS
 from ..texts import format_percent, shorten_line
 from ..types.messages import Request
-from ..types.usage import CHAT_TASK, Model
+from ..types.usage import CHAT_TASK, FREE_DAILY_NEURONS, Model
 
 OPTIONS = (
     Option("path", nargs="?", default="", help=mark("the notebook (default: this one)")),

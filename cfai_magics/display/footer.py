@@ -1,13 +1,18 @@
 """Format the footer that shows an answer's model, tokens, neurons, time and notes."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..i18n import _, mark, ngettext
+from ..pricing.limits import WARNING_SHARE
+from ..terminal import sanitize_text
 from ..types.messages import Answer
 from ..types.provenance import RecordingInfo
-from ..types.usage import CostBasis, DayUsage, Usage
+from ..types.usage import FREE_DAILY_NEURONS, DayUsage, Usage
 from .tables import (
+    MUTED_STYLE,
+    MimeBundle,
+    collapsed_html,
     format_account_figure,
     format_cost,
     format_date,
@@ -15,11 +20,8 @@ from .tables import (
     format_neurons,
     format_rounded_neurons,
     format_seconds,
+    muted_html,
 )
-
-if TYPE_CHECKING:
-    from ..types.answer_set import AnswerSet
-
 
 # Notes that say why an answer ended early. The first note in each pair is used if part of the
 # answer was received, and the second note is used if nothing was received.
@@ -45,114 +47,96 @@ FINISH_NOTES: Mapping[str, tuple[str, str]] = {
         mark("The model reported an error before the answer started."),
     ),
 }
-TOTAL_COST_TEXTS: Mapping[CostBasis | None, str] = {
-    "billed": mark("{neurons} neurons in total, billed"),
-    "estimated": mark("{neurons} neurons in total, estimated"),
-    "replayed": mark("{neurons} neurons in total (replayed)"),
-    None: mark("{neurons} neurons in total"),
-}
 
 
-def format_usage_footer(answer: Answer, style: str) -> str:
-    """Return the footer for an answer, with a usage line and one line per note.
+class Footer(NamedTuple):
+    """The footer of one answer or of several.
+
+    `str()` returns the lines that a terminal shows, which do not include the details.
+
+    Attributes:
+        line: The usage line.
+        notes: The lines below the usage line.
+        details: Lines that a notebook shows when the user opens the usage line.
+    """
+
+    line: str
+    notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join((self.line, *self.notes))
+
+    def render(self) -> MimeBundle:
+        """Return the footer as a MIME bundle, in the muted color and with closed details."""
+        text = "\n".join((self.line, *self.notes))
+        if self.details:
+            details = collapsed_html(self.line, "\n".join(self.details))
+            notes = muted_html("\n".join(self.notes)) if self.notes else ""
+            html = f'<div style="{MUTED_STYLE}">{details}</div>{notes}'
+        else:
+            html = muted_html(text)
+        return {"text/html": sanitize_text(html), "text/plain": sanitize_text(text)}
+
+
+def format_usage_footer(answer: Answer, style: str) -> Footer:
+    """Return the footer for an answer.
 
     Args:
         answer: The answer, complete or partial.
-        style: "full" or "short".
+        style: "short", or "full" for a footer that shows the details openly.
     """
-    parts = (
-        [
-            _format_model(answer),
-            _format_tokens(answer),
-            _format_answer_cost(answer),
-            _format_time(answer),
-            *([answer.endpoint] if answer.endpoint else []),
-            *_format_day_usage(answer.day_usage),
-        ]
-        if style == "full"
-        else [_format_answer_cost(answer), format_seconds(answer.seconds)]
-    )
-    return "\n".join([" · ".join(parts), *format_footer_notes(answer)])
+    parts = [format_model(answer), *list_usage(answer), *list_seconds(answer)]
+    if answer.endpoint:
+        parts.append(answer.endpoint)
+    speed = list_speed(answer)
+    day = [format_day_usage(answer.day_usage)] if answer.day_usage else []
+    notes = format_footer_notes(answer)
+    if style == "full":
+        return Footer(" · ".join([*parts, *speed, *day]), (*answer.details, *notes))
+    if answer.day_usage and is_near_limit(answer.day_usage):
+        parts, day = [*parts, *day], []
+    details = (*([" · ".join(speed)] if speed else []), *day, *answer.details)
+    return Footer(" · ".join(parts), tuple(notes), details)
 
 
-def format_column_footer(answer: Answer) -> str:
-    """Return the footer for one of several answers, with its tokens, neurons, times and speed."""
-    tokens_per_second = answer.tokens_per_second
+def list_usage(answer: Answer) -> list[str]:
+    """Return footer parts with the tokens, or other work, and the neurons."""
+    usage, recording = answer.usage, answer.provenance.recording
+    is_guess = usage.cost_basis == "estimated" and answer.finish_reason in FINISH_NOTES
+    work = answer.work_summary or format_token_counts(usage, is_guess=is_guess)
+    return [work, *(_list_recording(recording) if recording else [_format_live_cost(answer)])]
+
+
+def list_seconds(answer: Answer) -> list[str]:
+    """Return a footer part with the seconds. It is left out if the answer was replayed."""
+    return [] if answer.provenance.recording else [format_seconds(answer.seconds)]
+
+
+def list_speed(answer: Answer) -> list[str]:
+    """Return footer parts with the time to the first token and the tokens per second.
+
+    A replayed answer has no parts, because its times say nothing about the model.
+    """
     first_token_seconds = answer.first_token_seconds
-    is_single_response = answer.raw is not None
-    is_local_recording = answer.is_local and answer.provenance.recording
-    parts = [
-        *([_format_model(answer)] if is_local_recording else []),
-        _format_tokens(answer),
-        _format_answer_cost(answer),
-        *(
-            [_("{time} to first").format(time=format_seconds(first_token_seconds))]
-            if first_token_seconds is not None and not is_single_response
-            else []
-        ),
-        _("{rate:,.0f} tokens/s").format(rate=tokens_per_second)
-        if tokens_per_second
-        else format_seconds(answer.seconds),
-    ]
-    return " · ".join(parts)
+    if first_token_seconds is None or answer.raw is not None or answer.provenance.recording:
+        return []
+    parts = [_("{time} to first token").format(time=format_seconds(first_token_seconds))]
+    tokens_per_second = answer.tokens_per_second
+    if tokens_per_second:
+        parts.append(_("{rate:,.0f} tokens/s").format(rate=tokens_per_second))
+    return parts
 
 
 def format_step_footer(step_number: int, answer: Answer) -> str:
     """Return the footer for one step of an answer that involves tool calls."""
-    parts = (_format_tokens(answer), _format_answer_cost(answer), format_seconds(answer.seconds))
-    return _("Step {number}: {usage}").format(number=step_number, usage=" · ".join(parts))
-
-
-def format_group_footer(
-    answers: "AnswerSet", day_usage: DayUsage | None, notes: Sequence[str], style: str
-) -> str:
-    """Return the footer that several answers share.
-
-    Args:
-        answers: The answers, complete or partial.
-        day_usage: The day's usage, or None to omit the day's usage from the footer.
-        notes: The notes to show below the usage line.
-        style: "full" or "short".
-    """
-    usage = answers.usage
-    count = _format_answer_count(answers)
-    is_local = answers[0].is_local and not answers[0].provenance.recording
-    cost = _("no neurons") if is_local else _format_usage_cost(usage)
-    endpoint_parts = [answers[0].endpoint] if answers[0].endpoint else []
-    parts = (
-        [
-            count,
-            _format_token_counts(usage),
-            cost if is_local or usage.neurons is None else _format_total_cost(usage),
-            format_seconds(answers.seconds),
-            *endpoint_parts,
-            *_format_day_usage(day_usage),
-        ]
-        if style == "full"
-        else [count, cost, format_seconds(answers.seconds)]
+    return _("Step {number}: {usage}").format(
+        number=step_number, usage=" · ".join([*list_usage(answer), *list_seconds(answer)])
     )
-    return "\n".join([" · ".join(parts), *notes])
 
 
-def _format_answer_count(answers: "AnswerSet") -> str:
-    """Return text with the number of answers received.
-
-    If all answers are in one column, include the number of distinct answers.
-    """
-    counts = list(answers.distinct_counts.values())
-    received_count = sum(count for _distinct_count, count in counts)
-    if received_count < len(answers):
-        text = _("{count} of {total} answers").format(count=received_count, total=len(answers))
-    else:
-        text = ngettext("{count} answer", "{count} answers", received_count).format(
-            count=received_count
-        )
-    if len(counts) == 1 and received_count > 1:
-        return _("{answers}, {count} distinct").format(answers=text, count=counts[0][0])
-    return text
-
-
-def _format_model(answer: Answer) -> str:
+def format_model(answer: Answer) -> str:
+    """Return the short name of the model, with a note if the model is local."""
     short_name = answer.model.rpartition("/")[2]
     if not answer.is_local:
         return short_name
@@ -161,15 +145,8 @@ def _format_model(answer: Answer) -> str:
     return _("{model} on this machine").format(model=short_name)
 
 
-def _format_tokens(answer: Answer) -> str:
-    if answer.work_summary:
-        return answer.work_summary
-    is_incomplete = answer.finish_reason in FINISH_NOTES
-    is_guess = is_incomplete and answer.usage.cost_basis == "estimated"
-    return _format_token_counts(answer.usage, is_guess=is_guess)
-
-
-def _format_token_counts(usage: Usage, *, is_guess: bool = False) -> str:
+def format_token_counts(usage: Usage, *, is_guess: bool = False) -> str:
+    """Return the numbers of input and output tokens as text, marked if they are a guess."""
     tokens = _("{input:,}→{output:,} tokens").format(
         input=usage.prompt_tokens, output=usage.completion_tokens
     )
@@ -178,28 +155,16 @@ def _format_token_counts(usage: Usage, *, is_guess: bool = False) -> str:
     return tokens
 
 
-def _format_answer_cost(answer: Answer) -> str:
-    if answer.provenance.recording:
-        return _format_recording(answer.provenance.recording)
+def _format_live_cost(answer: Answer) -> str:
     if answer.is_local:
         return _("no neurons")
-    return _format_usage_cost(answer.usage)
-
-
-def _format_usage_cost(usage: Usage) -> str:
-    if usage.neurons is None:
+    if answer.usage.neurons is None:
         return _("neurons not reported")
-    return format_cost(usage.neurons, usage.cost_basis)
+    return format_cost(answer.usage.neurons, answer.usage.cost_basis)
 
 
-def _format_total_cost(usage: Usage) -> str:
-    return _(TOTAL_COST_TEXTS[usage.cost_basis]).format(
-        neurons=format_neurons(usage.neurons or 0.0)
-    )
-
-
-def _format_recording(recording: RecordingInfo) -> str:
-    """Return text with the recording date and the estimated cost of resending the request."""
+def _list_recording(recording: RecordingInfo) -> list[str]:
+    """Return footer parts with the recording date and the estimated cost of a new request."""
     parts = [_("replayed, recorded {date}").format(date=format_date(recording.date))]
     if recording.neurons == 0:
         parts.append(_("free"))
@@ -209,23 +174,22 @@ def _format_recording(recording: RecordingInfo) -> str:
                 neurons=format_rounded_neurons(recording.neurons)
             )
         )
-    return " · ".join(parts)
+    return parts
 
 
-def _format_time(answer: Answer) -> str:
-    total_text = format_seconds(answer.seconds)
-    first_token_seconds = answer.first_token_seconds
-    if first_token_seconds is None:
-        return total_text
-    return _("{total} ({time} to first)").format(
-        total=total_text, time=format_seconds(first_token_seconds)
+def is_near_limit(day_usage: DayUsage) -> bool:
+    """Return whether most of today's neurons are used, by this ledger or by the whole account."""
+    used = day_usage.billed + day_usage.estimated + day_usage.reserved
+    account_neurons = day_usage.account.neurons if day_usage.account else 0.0
+    return (
+        day_usage.is_closed
+        or used >= WARNING_SHARE * day_usage.limit
+        or account_neurons >= WARNING_SHARE * max(day_usage.limit, FREE_DAILY_NEURONS)
     )
 
 
-def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
-    """Return footer parts with today's neurons and the time until the daily reset."""
-    if day_usage is None:
-        return []
+def format_day_usage(day_usage: DayUsage) -> str:
+    """Return text with today's neurons and the time until the daily reset."""
     used = format_neurons(day_usage.billed + day_usage.estimated)
     limit = f"{day_usage.limit:,.0f}"
     if day_usage.estimated:
@@ -236,11 +200,9 @@ def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
         limit = _("{neurons} (account {account_neurons})").format(
             neurons=limit, account_neurons=format_account_figure(day_usage.account)
         )
-    return [
-        _("today {used} of {limit}, resets in {time}").format(
-            used=used, limit=limit, time=format_duration(day_usage.seconds_left)
-        )
-    ]
+    return _("today {used} of {limit}, resets in {time}").format(
+        used=used, limit=limit, time=format_duration(day_usage.seconds_left)
+    )
 
 
 def format_footer_notes(answer: Answer) -> list[str]:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import groupby
 from typing import TextIO
 
 from ..i18n import _, ngettext
@@ -13,10 +12,18 @@ from ..markdown.html import markdown_to_html
 from ..prompt.builder import PromptReport
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
-from ..types.answer_set import AnswerSet, Variant, column_titles, repetition_titles, variant_titles
+from ..types.answer_set import AnswerSet, ColumnKey, Variant, variant_titles
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
 from ..types.provenance import group_metadata
-from .footer import format_column_footer, format_footer_notes
+from .columns import (
+    Block,
+    Column,
+    format_block_notes,
+    layout_blocks,
+    layout_columns,
+    layout_pending,
+)
+from .footer import Footer
 from .formats import shorten_plain_text
 from .preview import PromptInspector, build_prompt_bundle
 from .streaming import (
@@ -38,6 +45,7 @@ COLUMN_STYLE = (
     "min-width:0;overflow-x:auto;padding-top:.3em;"
     "border-top:2px solid var(--jp-border-color1,GrayText)"
 )
+LABEL_STYLE = "margin:.7em 0 0"
 PLAIN_TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;margin:.5em 0"
 MAX_FULL_RATE_ANSWERS = 4  # with more answers, each answer is updated less often
 
@@ -62,8 +70,8 @@ def render_partial(state: AnswerState, *, is_plain: bool) -> str:
     return muted_html(state.status or "…")
 
 
-def render_final(answer: Answer, error: str, *, is_plain: bool, footer_style: str) -> str:
-    """Return HTML with the reasoning, text, footer and notes for an answer that has ended."""
+def render_final(answer: Answer, *, is_plain: bool) -> str:
+    """Return HTML with the reasoning and text of an answer that has ended."""
     reasoning = answer.reasoning
     summary = ngettext(
         "Thought process ({count:,} character)",
@@ -71,12 +79,7 @@ def render_final(answer: Answer, error: str, *, is_plain: bool, footer_style: st
         len(reasoning),
     ).format(count=len(reasoning))
     reasoning_html = collapsed_html(summary, reasoning) if reasoning else ""
-    notes = "\n".join(_collect_note_lines(answer, error, footer_style))
-    return (
-        reasoning_html
-        + _render_text(answer.text, is_plain=is_plain)
-        + (muted_html(notes) if notes else "")
-    )
+    return reasoning_html + _render_text(answer.text, is_plain=is_plain)
 
 
 def _render_text(text: str, *, is_plain: bool) -> str:
@@ -85,85 +88,38 @@ def _render_text(text: str, *, is_plain: bool) -> str:
     return markdown_to_html(text)
 
 
-def _collect_note_lines(answer: Answer, error: str, footer_style: str) -> list[str]:
-    if footer_style == "off" or (error and not answer.text):
-        return [error] if error else []
-    return [
-        format_column_footer(answer),
-        *format_footer_notes(answer),
-        *([error] if error else []),
-    ]
+def render_notes(notes: Sequence[str]) -> str:
+    """Return HTML with the lines below an answer; "" if there are none."""
+    return muted_html("\n".join(notes)) if notes else ""
 
 
-def render_grid(
-    variants: Sequence[Variant], answer_htmls: Sequence[str], answers: AnswerSet | None
-) -> str:
-    """Return an HTML grid with one column for each combination of model and temperature.
-
-    If there is only one combination, each answer has its own column.
+def render_grid(columns: Sequence[Column], answer_htmls: Sequence[str]) -> str:
+    """Return an HTML grid with the columns.
 
     Args:
-        variants: The requested variants, in the same order as the answers.
-        answer_htmls: The HTML of each answer.
-        answers: The set of answers, for finding duplicates, or None until all answers have ended.
+        columns: The columns.
+        answer_htmls: The HTML of each answer, without the notes of its block.
     """
-    has_several_columns = len({variant.column for variant in variants}) > 1
-    groups = groupby(
-        range(len(variants)),
-        lambda position: variants[position].column if has_several_columns else position,
+    column_htmls = (
+        f'<div style="{COLUMN_STYLE}" dir="auto">{_render_column(column, answer_htmls)}</div>'
+        for column in columns
     )
-    headings, labels = column_titles(variants), _label_repetitions(variants, answers)
-    columns: list[str] = []
-    for _key, group in groups:
-        indexes = list(group)
-        header = _render_column_header(
-            headings[indexes[0]], variants[indexes[0]], answers if has_several_columns else None
-        )
-        answer_blocks = (
-            f"{_render_label(labels[index])}{answer_htmls[index]}" for index in indexes
-        )
-        columns.append(
-            f'<div style="{COLUMN_STYLE}" dir="auto">{header}{"".join(answer_blocks)}</div>'
-        )
-    return f'<div style="{GRID_STYLE}">{"".join(columns)}</div>'
+    return f'<div style="{GRID_STYLE}">{"".join(column_htmls)}</div>'
 
 
-def _render_column_header(title: str, variant: Variant, answers: AnswerSet | None) -> str:
-    """Return an HTML heading for a column, with the number of distinct answers."""
-    distinct_count, received_count = answers.distinct_counts[variant.column] if answers else (0, 0)
-    count_note = (
-        ngettext(
-            "{count} distinct answer in {total}",
-            "{count} distinct answers in {total}",
-            distinct_count,
-        ).format(count=distinct_count, total=received_count)
-        if received_count > 1
-        else ""
+def _render_column(column: Column, answer_htmls: Sequence[str]) -> str:
+    title = f"<strong>{escape_html(column.title)}</strong>" if column.title else ""
+    label = escape_html(column.label)
+    heading = " · ".join(filter(None, (title, label)))
+    blocks = "".join(
+        f"{_render_label(block.label)}{answer_htmls[block.indexes[0]]}{render_notes(block.notes)}"
+        for block in column.blocks
     )
-    title_html = f"<strong>{escape_html(title)}</strong>" if title else ""
-    return " · ".join(filter(None, (title_html, count_note)))
+    return f"{heading}{render_notes(column.notes)}{blocks}"
 
 
 def _render_label(label: str) -> str:
-    return f"<p><em>{escape_html(label)}</em></p>" if label else ""
-
-
-def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -> list[str]:
-    """Return a label with the repetition number for each answer.
-
-    The label of a duplicate also has the number of the first answer with the same text.
-    """
-    labels = repetition_titles(variants)
-    if answers is None:
-        return labels
-    return [
-        _("{label} (same as {number})").format(
-            label=label, number=variants[first_index].repetition
-        )
-        if first_index != index
-        else label
-        for index, (label, first_index) in enumerate(zip(labels, answers.duplicates, strict=True))
-    ]
+    return f'<p style="{LABEL_STYLE}"><em>{escape_html(label)}</em></p>' if label else ""
 
 
 def format_answers(answers: AnswerSet, footer_style: str) -> str:
@@ -171,15 +127,19 @@ def format_answers(answers: AnswerSet, footer_style: str) -> str:
 
     This is the plain form of an output that has the whole answers as HTML.
     """
-    rows = zip(variant_titles(answers.variants), answers.answers, answers.errors, strict=True)
-    return "\n\n".join(_format_answer(*row, footer_style) for row in rows)
+    titles = variant_titles(answers.variants)
+    return "\n\n".join(
+        _format_block(titles[block.indexes[0]], answers[block.indexes[0]], block)
+        for block in layout_blocks(answers, footer_style)
+    )
 
 
-def _format_answer(title: str, answer: Answer, error: str, footer_style: str) -> str:
+def _format_block(title: str, answer: Answer, block: Block) -> str:
     parts = (
         format_heading(title),
         shorten_plain_text(answer.text.strip("\n")),
-        format_column_notes(answer, error, footer_style),
+        *([block.label] if len(block.indexes) > 1 else []),
+        *block.notes,
     )
     return "\n".join(filter(None, parts))
 
@@ -187,11 +147,6 @@ def _format_answer(title: str, answer: Answer, error: str, footer_style: str) ->
 def format_heading(title: str) -> str:
     """Return a text heading for one of several answers."""
     return f"--- {title}"
-
-
-def format_column_notes(answer: Answer, error: str, footer_style: str) -> str:
-    """Return text with the footer, notes and error for one of several answers."""
-    return "\n".join(_collect_note_lines(answer, error, footer_style))
 
 
 class NotebookGrid:
@@ -211,7 +166,6 @@ class NotebookGrid:
         *,
         updates: bool = True,
     ) -> None:
-        self._variants = variants
         self._updates = updates
         self._footer_style = footer_style
         self._is_plain = output_format.name == "text"
@@ -219,6 +173,7 @@ class NotebookGrid:
         self._clock = clock
         self._grid_output, self._footer_output = UpdatableOutput(publish), UpdatableOutput(publish)
         self._states = [AnswerState() for _ in variants]
+        self._columns = layout_pending(variants)
         self._answer_htmls = [""] * len(variants)
         self._changed_indexes = set(range(len(variants)))
         self._next_update_time = 0.0
@@ -251,16 +206,16 @@ class NotebookGrid:
         self._states[index].answer, self._states[index].error = answer, error
         self._update(index)
 
-    def end(self, answers: AnswerSet, footer: str) -> None:
+    def end(self, answers: AnswerSet, footer: Footer) -> None:
         """Show the final answers, followed by the footer."""
-        for index, state in enumerate(self._states):
-            state.answer, state.error = answers[index], answers.errors[index]
-            self._changed_indexes.add(index)
+        htmls = [render_final(answer, is_plain=self._is_plain) for answer in answers]
+        html = render_grid(layout_columns(answers, self._footer_style), htmls)
         plain_text = sanitize_text(format_answers(answers, self._footer_style))
-        bundle = {"text/html": self._render_html(answers), "text/plain": plain_text}
-        self._grid_output.show(bundle, group_metadata(answers))
+        self._grid_output.show(
+            {"text/html": html, "text/plain": plain_text}, group_metadata(answers)
+        )
         if self._footer_style != "off":
-            self._footer_output.show_note(footer)
+            self._footer_output.show(footer.render())
 
     def show_prompt(self, report: PromptReport) -> None:
         """Show the sent prompt, collapsed, in a separate output."""
@@ -283,24 +238,24 @@ class NotebookGrid:
             MIN_INTERVAL, (len(html) + MESSAGE_OVERHEAD_BYTES) / bytes_per_second
         )
 
-    def _render_html(self, answers: AnswerSet | None = None) -> str:
+    def _render_html(self) -> str:
         for index in self._changed_indexes:
             self._answer_htmls[index] = self._render_answer(self._states[index])
         self._changed_indexes.clear()
-        return render_grid(self._variants, self._answer_htmls, answers)
+        return render_grid(self._columns, self._answer_htmls)
 
     def _render_answer(self, state: AnswerState) -> str:
         if state.answer is None:
             return render_partial(state, is_plain=self._is_plain)
-        return render_final(
-            state.answer, state.error, is_plain=self._is_plain, footer_style=self._footer_style
-        )
+        notes = format_block_notes([state.answer], state.error, self._footer_style)
+        return render_final(state.answer, is_plain=self._is_plain) + render_notes(notes)
 
 
 class TextGrid:
-    """A display that prints answers one after another.
+    """A display that prints the answers of one column after another.
 
-    The current answer is printed as it is streamed. Text for later answers is buffered.
+    The first answer of a column is printed as it is streamed. The others are printed when all
+    answers of the column have ended, so that identical answers are printed once.
     """
 
     def __init__(
@@ -310,65 +265,83 @@ class TextGrid:
         print_line: Callable[[str], None],
         out: TextIO | None = None,
     ) -> None:
+        self._variants = variants
         self._titles = variant_titles(variants)
         self._footer_style = footer_style
         self._print_line = print_line
         self._out = out
-        self._pending_deltas: list[list[Delta]] = [[] for _ in variants]
+        columns: dict[ColumnKey, list[int]] = {}
+        for index, variant in enumerate(variants):
+            columns.setdefault(variant.column, []).append(index)
+        self._remaining_columns = list(columns.values())
+        self._pending_deltas: list[list[Delta]] = [[] for _variant in variants]
         self._final_answers: dict[int, tuple[Answer, str]] = {}
-        self._current_index = -1
-        self._current_display = TextStreamDisplay("off", print_line, out)
+        self._display: TextStreamDisplay | None = None
 
     def add(self, index: int, delta: Delta) -> None:
         """Print the delta if it belongs to the current answer. Otherwise, buffer the delta."""
-        if index == self._current_index:
-            self._current_display.add(delta)
+        if self._display and index == self._remaining_columns[0][0]:
+            self._display.add(delta)
             return
         self._pending_deltas[index].append(delta)
-        if self._current_index < 0:
-            self._start_next_answer()
+        if self._display is None:
+            self._start_next_column()
 
     def show_status(self, index: int, line: str) -> None:
         """Print why an answer is delayed."""
         self._print_line(_("{title}: {status}").format(title=self._titles[index], status=line))
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Store an answer that has ended, and print the stored answers that are next in order."""
+        """Store an answer that has ended, and print the columns that are complete."""
         self._final_answers[index] = answer, error
-        if self._current_index < 0:
-            self._start_next_answer()
-        while self._current_index in self._final_answers:
-            self._finish_answer(*self._final_answers[self._current_index])
+        if self._display is None:
+            self._start_next_column()
+        while self._remaining_columns and all(
+            index in self._final_answers for index in self._remaining_columns[0]
+        ):
+            self._finish_column()
 
-    def end(self, answers: AnswerSet, footer: str) -> None:
+    def end(self, answers: AnswerSet, footer: Footer) -> None:
         """Print the remaining answers, complete or partial, followed by the footer."""
-        if self._current_index < 0:
-            self._start_next_answer()
-        while self._current_index < len(self._titles):
-            self._finish_answer(answers[self._current_index], answers.errors[self._current_index])
+        self._final_answers = dict(enumerate(zip(answers, answers.errors, strict=True)))
+        if self._display is None:
+            self._start_next_column()
+        while self._remaining_columns:
+            self._finish_column()
         if self._footer_style != "off":
-            self._print_line(footer)
+            self._print_line(str(footer))
 
     def show_prompt(self, report: PromptReport) -> None:
         """Print the sent prompt."""
         self._print_line(str(PromptInspector(report)))
 
-    def _start_next_answer(self) -> None:
-        """Print the title and the buffered deltas of the next answer."""
-        self._current_index += 1
-        if self._current_index == len(self._titles):
-            return
-        self._current_display = TextStreamDisplay("off", self._print_line, self._out)
-        gap = "\n" if self._current_index else ""
-        self._current_display.add(
-            TextDelta(f"{gap}{format_heading(self._titles[self._current_index])}\n")
-        )
-        for delta in self._pending_deltas[self._current_index]:
-            self._current_display.add(delta)
+    def _start_next_column(self) -> None:
+        """Print the title and the buffered deltas of the first answer in the next column."""
+        if self._remaining_columns:
+            index = self._remaining_columns[0][0]
+            self._display = self._start_answer(index)
+            for delta in self._pending_deltas[index]:
+                self._display.add(delta)
 
-    def _finish_answer(self, answer: Answer, error: str) -> None:
-        self._current_display.end(answer)
-        notes = format_column_notes(answer, error, self._footer_style)
-        if notes:
-            self._print_line(notes)
-        self._start_next_answer()
+    def _start_answer(self, index: int) -> TextStreamDisplay:
+        display = TextStreamDisplay("off", self._print_line, self._out)
+        gap = "\n" if index else ""
+        display.add(TextDelta(f"{gap}{format_heading(self._titles[index])}\n"))
+        return display
+
+    def _finish_column(self) -> None:
+        indexes = self._remaining_columns.pop(0)
+        answers, errors = zip(*(self._final_answers[index] for index in indexes), strict=True)
+        column = AnswerSet(tuple(self._variants[index] for index in indexes), answers, errors)
+        for block in layout_blocks(column, self._footer_style):
+            answer = answers[block.indexes[0]]
+            display, self._display = self._display, None
+            if display is None:  # the first answer has been printed
+                display = self._start_answer(indexes[block.indexes[0]])
+                display.add(TextDelta(answer.text))
+            if len(block.indexes) > 1:
+                display.add(TextDelta(f"\n{block.label}"))
+            display.end(answer)
+            if block.notes:
+                self._print_line("\n".join(block.notes))
+        self._start_next_column()

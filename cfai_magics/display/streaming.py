@@ -280,8 +280,8 @@ class NotebookStream:
         elif self._stable_output.is_shown:  # it still shows a status line
             self._stable_output.show_note(_("No answer received."))
         if self._footer_style != "off":
-            self._tail_output.show_note(
-                format_usage_footer(answer, self._footer_style),
+            self._tail_output.show(
+                format_usage_footer(answer, self._footer_style).render(),
                 NO_METADATA if answer.text else output_metadata(answer),
             )
 

@@ -98,7 +98,7 @@ def muted_html(text: str) -> str:
 
 def collapsed_html(summary: str, text: str) -> str:
     """Return a closed <details> element with the text."""
-    style = "white-space:pre-wrap;font-family:inherit"
+    style = "white-space:pre-wrap;font:inherit;color:inherit"
     return (
         f"<details><summary>{escape_html(summary)}</summary>"
         f'<pre style="{style}">{escape(text, quote=False)}</pre></details>'

@@ -9,10 +9,10 @@ from ..output import write_sanitized, write_text
 from ..prompt.builder import PromptReport
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
 from ..types.provenance import output_metadata
-from .footer import format_usage_footer
+from .footer import Footer, format_usage_footer
 from .streaming import Metadata
 
-WriteFooter = Callable[[str, Metadata], None]  # takes the footer and the output metadata
+WriteFooter = Callable[[Footer, Metadata], None]  # takes the footer and the output metadata
 
 
 class TextLines:
@@ -42,7 +42,7 @@ class TextStreamDisplay:
         self._footer_style = footer_style
         self._print_line = print_line
         self._out = out or sys.stdout
-        self._write_footer = write_footer or (lambda line, _metadata: print_line(line))
+        self._write_footer = write_footer or (lambda footer, _metadata: print_line(str(footer)))
         self._reasoning_chars = 0
         self._has_text = False
 
@@ -117,7 +117,7 @@ class FinalOnlyDisplay:
         self._footer_style = footer_style
         self._print_line = print_line
         self._show_answer = show_answer
-        self._write_footer = write_footer or (lambda line, _metadata: print_line(line))
+        self._write_footer = write_footer or (lambda footer, _metadata: print_line(str(footer)))
 
     def add(self, delta: Delta) -> None:
         """Ignore the delta, because only the final answer is shown."""

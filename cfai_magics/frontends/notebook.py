@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
 from ..display.streaming import (
-    Metadata,
     NotebookStream,
     ProgressWriter,
     UpdatableOutput,
@@ -41,7 +40,7 @@ def create_notebook_frontend(
                 output_format,
                 footer_style,
                 lambda line: UpdatableOutput().show_note(line),
-                _print_with_metadata,
+                lambda footer, metadata: UpdatableOutput().show(footer.render(), metadata),
             )
         return NotebookStream(footer_style, output_format, updates=not loses_updates())
 
@@ -93,8 +92,3 @@ def create_map_runner(session: Session) -> "MapRunner":
             read_line,
         )
     return MapRunner(session, print_to_stderr, create_terminal_writer(), read_line)
-
-
-def _print_with_metadata(line: str, metadata: Metadata) -> None:
-    """Show a line as rich output, because printed text can't have metadata."""
-    UpdatableOutput().show_note(line, metadata)

@@ -15,6 +15,7 @@ from .. import forks
 from ..errors import StorageError
 from ..pricing.limits import WINDOW_SECONDS, RateDelay, RateLimit
 from ..types.usage import (
+    FREE_DAILY_NEURONS,
     MAX_NEURONS,
     MAX_TOKENS,
     AccountFigure,
@@ -31,7 +32,6 @@ from .ledger_schema import MIGRATIONS
 if TYPE_CHECKING:
     from .usage_queries import History
 
-FREE_DAILY_NEURONS = 10_000.0  # per day and account, on both the free and the paid plan
 SPENT_SQL = {
     "day": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account",

@@ -251,6 +251,7 @@ class Answer(WithUsage):
         is_local: Whether a local model answered.
         endpoint: The AI Gateway and its cache status, or another server; "" for Workers AI.
         notes: Notes on the call for the user, one line each.
+        details: Notes on what was sent, such as earlier turns, one line each.
         day_usage: The account's usage for the day, including this call; None if unknown.
         provenance: The request's hash, and the recording if the answer was replayed.
         raw: The JSON response if the call was not streamed; otherwise, None.
@@ -272,6 +273,7 @@ class Answer(WithUsage):
     is_local: bool = False
     endpoint: str = ""
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     day_usage: DayUsage | None = None
     provenance: Provenance = field(default=Provenance(), repr=False)
     raw: Any = field(default=None, repr=False)

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 CHAT_TASK = "Text Generation"  # Cloudflare's name for the task of chat models
 MAX_NEURONS = 1e12  # 11 million US dollars; a larger number for one call is treated as unknown
+FREE_DAILY_NEURONS = 10_000.0  # per day and account, on both the free and the paid plan
 TASK_MAX_TOKENS = 256  # the default for the older models that native tasks use
 MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64-bit integers
 CostBasis = Literal["billed", "estimated", "replayed"]

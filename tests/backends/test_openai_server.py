@@ -126,7 +126,7 @@ def test_model_names_are_unchanged_and_reported_neurons_are_shown(
     set_server_key(monkeypatch, other)
     answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert (answer.neurons, answer.cost_basis) == (other.billed, "billed")
-    line = format_usage_footer(answer, "full")
+    line = str(format_usage_footer(answer, "short"))
     assert "127.0.0.1:" in line
     assert "today" not in line
     with pytest.raises(ModelNotFoundError, match="on that server"):
@@ -142,7 +142,7 @@ def test_a_model_without_a_price_has_unknown_neurons(
     elsewhere.accounting.ledger.budgets.set("day", 1)
     answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert (answer.neurons, answer.cost_basis) == (None, None)
-    footer = format_usage_footer(answer, "full")
+    footer = str(format_usage_footer(answer, "short"))
     assert "neurons not reported" in footer
     assert (
         "The price of llama-3.2-3b-instruct is unknown, so no limit on neurons applies" in footer

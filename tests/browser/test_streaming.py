@@ -54,6 +54,9 @@ def test_an_answer_streams_and_ends_as_markdown_with_a_footer(
     assert answer.startswith("Sky")
     assert all(answer.count(f"Paragraph {n}.") == 1 for n in range(20))
     assert footer.startswith("gemma-4-26b-a4b-it")
+    assert "resets in" not in footer
+    lesson.page.locator(".jp-OutputArea summary").click()
+    assert "resets in" in lesson.outputs(1)[1]
 
 
 def test_the_output_printed_by_the_cell_stays(lesson: NotebookPage, account: Standin) -> None:

@@ -186,12 +186,12 @@ def test_the_answer_has_the_number_of_cells_and_their_cost(
 ) -> None:
     kernel.run("x = 1")
     kernel.run("x + 1")
-    text = kernel.run(QUESTION).text
-    assert "2 cells above sent: about " in text
-    assert "neurons." in text
-    text = kernel.run("%%cfai --context above:45\nWhat is x?").text
-    assert "1 cell above sent: about " in text
-    assert "The oldest 2 cells above were not sent: the limit is 45 tokens" in text
+    html = kernel.run(QUESTION).html
+    assert "2 cells above sent: about " in html
+    assert "neurons." in html
+    cell = kernel.run("%%cfai --context above:45\nWhat is x?")
+    assert "1 cell above sent: about " in cell.html
+    assert "The oldest 2 cells above were not sent: the limit is 45 tokens" in cell.text
 
 
 def test_a_dry_run_and_sent_show_the_cells_with_their_cost(

@@ -56,6 +56,7 @@ def test_each_temperature_gets_n_answers_and_their_duplicates_are_counted(
     sent = sorted(request.json["temperature"] for request in cloudflare.requests)
     assert sent == [0.0, 0.0, 0.0, 1.3, 1.3, 1.3]
     assert cell.mime("text/html")[0].count("distinct answers in 3") == 2
+    assert cell.mime("text/html")[0].count("each ") == 2
     counts = kernel.run("print(spread.df().groupby('temperature').text.count().to_dict())").text
     assert counts.strip() == "{0.0: 3, 1.3: 3}"
 
@@ -171,5 +172,5 @@ def test_the_shell_prints_the_answers_one_after_the_other(
     account.switch(answer="Blue.")
     assert main(["ask", "-n", "2", "Why?"]) == 0
     output = capsys.readouterr()
-    assert output.out == "--- 1 of 2\nBlue.\n\n--- 2 of 2\nBlue.\n"
+    assert output.out == "--- 1 of 2\nBlue.\n×2\n"
     assert "2 answers, 1 distinct · " in output.err

@@ -223,7 +223,7 @@ def test_a_thread_name_follows_an_equals_sign(
     thread: str,
     prompt: str,
 ) -> None:
-    assert main(["ask", *words]) == 0
+    assert main(["ask", "--footer", "full", *words]) == 0
     assert prompt_sent(account) == prompt
     assert (f"Conversation {thread}, turn 1." in capsys.readouterr().err) == bool(thread)
 

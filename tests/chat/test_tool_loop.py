@@ -101,7 +101,7 @@ def test_each_call_in_an_answer_runs_exactly_once(
     cloudflare.switch(raw_stream=[*frames, last(end), "data: [DONE]\n\n"])
     cell = kernel.run("%%cfai --tools add,multiply --allow-tools\nHi")
     assert tool_results(cloudflare) == ["3", "7", "30"]
-    assert "function calls: 3" in cell.text
+    assert "function calls: 3" in cell.html
     assert "empty" not in cell.text
     assert kernel.run("print(calls)").text == "[(1, 2), (3, 4), ('multiply', 5, 6)]\n"
     sent = cloudflare.requests[-1].json["messages"][1]["tool_calls"]
@@ -166,7 +166,7 @@ def test_each_step_and_the_total_cost_are_shown(kernel: Kernel, cloudflare: Stan
     lines = cell.text.splitlines()
     assert [line.partition(" ")[0] for line in lines[:4]] == ["Step", "add(a=3,"] * 2
     assert "neurons billed" in lines[0]
-    assert "the total of all steps (steps: 3, function calls: 2)." in cell.text
+    assert "the total of all steps (steps: 3, function calls: 2)." in cell.html
     neurons, basis, tokens = kernel.run(
         "print(answer.neurons, answer.cost_basis, answer.usage.prompt_tokens)"
     ).text.split()

@@ -38,11 +38,12 @@ def test_a_cell_without_a_thread_sends_no_history(kernel: Kernel, account: Stand
 def test_a_thread_sends_its_earlier_turns_and_shows_their_cost(
     kernel: Kernel, account: Standin
 ) -> None:
-    assert "Conversation ~/lesson.ipynb, turn 1." in ask(kernel, "one").text
+    assert "Conversation ~/lesson.ipynb, turn 1." in ask(kernel, "one").html
     cell = ask(kernel, "two", line="-c -s Kindly")
     assert sent(account) == ["Kindly", "one", "Re: one", "two"]
-    assert "1 earlier turn resent: about " in cell.text
-    assert "an estimated" in cell.text
+    assert "1 earlier turn resent: about " in cell.html
+    assert "an estimated" in cell.html
+    assert "resent" not in cell.text
     ask(kernel, "three", line="-c other")
     assert sent(account) == ["three"]
 
@@ -117,7 +118,7 @@ def test_turns_beyond_the_context_window_are_left_out_and_noted(
     cell = ask(kernel, "three", line=line)
     assert [text[:3] for text in sent(account)] == ["two", "xxx", "thr"]
     assert "The oldest turn was not sent: the model's context window is 24,000 tokens" in cell.text
-    assert "1 earlier turn resent" in cell.text
+    assert "1 earlier turn resent" in cell.html
 
 
 def test_threads_are_listed_shown_forked_exported_and_reset(

@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cfai_magics.display.footer import Footer
 from cfai_magics.display.grid import NotebookGrid, TextGrid
 from cfai_magics.prompt.output_formats import OUTPUT_FORMATS
 from cfai_magics.types.answer_set import AnswerSet, Variant, make_variants
@@ -30,7 +32,7 @@ class Screen:
         self.outputs[display_id] = bundle
         self.sent.append(sum(map(len, bundle.values())))
 
-    def grid(self, variants: tuple[Variant, ...] = TWO, footer: str = "full") -> NotebookGrid:
+    def grid(self, variants: tuple[Variant, ...] = TWO, footer: str = "short") -> NotebookGrid:
         return NotebookGrid(
             variants, footer, OUTPUT_FORMATS["markdown"], self.publish, lambda: self.now
         )
@@ -55,12 +57,12 @@ def test_each_answer_has_a_column_with_its_title_and_usage() -> None:
     screen = Screen()
     live = screen.grid()
     live.add(1, TextDelta("Blue *sky*"))
-    live.end(both("Grey", "Blue *sky*"), "2 answers")
+    live.end(both("Grey", "Blue *sky*"), Footer("2 answers"))
     grid, summary = screen.html
     assert grid.count("border-top") == 2
     assert "<strong>gemma-4-26b-a4b-it</strong>" in grid
     assert "<em>sky</em>" in grid
-    row = "3→7 tokens · 1.5 neurons billed · 0.5 s to first · 4 tokens/s"
+    row = "3→7 tokens · 1.5 neurons billed · 2.5 s"
     assert grid.count(row) == 2
     assert "2 answers" in summary
     plain = next(iter(screen.outputs.values()))["text/plain"]
@@ -113,29 +115,78 @@ def test_long_answers_are_updated_less_often() -> None:
 
 def test_without_a_footer_only_the_answers_are_shown() -> None:
     screen = Screen()
-    screen.grid(footer="off").end(both("Grey", "Blue"), "2 answers")
+    screen.grid(footer="off").end(both("Grey", "Blue"), Footer("2 answers"))
     (html,) = screen.html
     assert "tokens" not in html
 
 
-def test_each_column_counts_its_distinct_answers() -> None:
-    variants = tuple(make_variants([GEMMA], [0.0, 1.3], 3))
-    texts = ("Oder", "Oder", "Oder", "Oder", "Main", "Oder")
+def spread(texts: tuple[str, ...], temperatures: list[float | None]) -> AnswerSet:
+    variants = tuple(make_variants([GEMMA], temperatures, len(texts) // len(temperatures)))
     answers = tuple(answer(GEMMA, text) for text in texts)
+    return AnswerSet(variants, answers, ("",) * len(texts))
+
+
+def test_identical_answers_of_a_column_are_shown_once() -> None:
+    answers = spread(("Oder", "Oder", "Oder", "Oder", "Main", "Oder"), [0.0, 1.3])
     screen = Screen()
-    screen.grid(variants).end(AnswerSet(variants, answers, ("",) * 6), "6 answers")
+    screen.grid(answers.variants).end(answers, Footer("6 answers"))
     html = screen.html[0]
     assert html.count("border-top") == 2
-    assert "<strong>temperature 0</strong> · 1 distinct answer in 3" in html
-    assert "<strong>temperature 1.3</strong> · 2 distinct answers in 3" in html
-    assert html.count("2 of 3 (same as 1)") == 1
-    assert html.count("3 of 3 (same as 1)") == 2
+    assert (html.count("Oder"), html.count("Main")) == (2, 1)
+    assert "<strong>temperature 0</strong> · ×3<" in html
+    assert "<strong>temperature 1.3</strong> · 2 distinct answers in 3<" in html
+    assert ">×2 (1, 3)<" in html
+    assert ">2 of 3<" in html
+    plain = next(iter(screen.outputs.values()))["text/plain"]
+    assert "--- temperature 1.3 · 1 of 3\nOder\n×2 (1, 3)\neach 3→7 tokens" in plain
+
+
+def test_shared_facts_are_shown_once_in_the_heading_of_a_column() -> None:
+    answers = spread(("Oder", "Oder", "Oder", "Main"), [0.0, 1.3])
+    screen = Screen()
+    screen.grid(answers.variants).end(answers, Footer("4 answers"))
+    shared = "each 3→7 tokens · 1.5 neurons billed"
+    assert screen.html[0].count(shared) == 2  # below the only answer, and in a heading
+    heading = screen.html[0].partition("2 distinct answers in 2")[2]
+    assert heading.index(shared) < heading.index("Oder")
+    assert "neurons" not in heading[heading.index("Oder") :]
+
+
+def test_facts_that_differ_are_shown_below_their_answers() -> None:
+    first = answer(GEMMA, "Oder")
+    longer = Usage(3, 9, neurons=1.5, cost_basis="billed")
+    second = replace(answer(GEMMA, "Main", seconds=9.0), usage=longer)
+    variants = tuple(make_variants([GEMMA, LLAMA], [None], 2))
+    answers = AnswerSet(variants, (first, second, first, first), ("",) * 4)
+    screen = Screen()
+    screen.grid(variants).end(answers, Footer("4 answers"))
+    html = screen.html[0]
+    assert ">each 1.5 neurons billed<" in html
+    assert ">3→7 tokens<" in html
+    assert ">3→9 tokens<" in html
+
+
+def test_a_single_column_shows_its_distinct_answers_side_by_side() -> None:
+    answers = spread(("Oder", "Main", "Oder"), [None])
+    screen = Screen()
+    screen.grid(answers.variants).end(answers, Footer("3 answers"))
+    html = screen.html[0]
+    assert html.count("border-top") == 2
+    assert html.index("×2 (1, 3)") < html.index("Oder") < html.index("2 of 3") < html.index("Main")
+
+
+def test_a_full_footer_has_a_line_for_each_identical_answer() -> None:
+    answers = spread(("Oder", "Oder"), [None])
+    screen = Screen()
+    screen.grid(answers.variants, "full").end(answers, Footer("2 answers"))
+    line = "3→7 tokens · 1.5 neurons billed · 2.5 s · 0.5 s to first token · 4 tokens/s"
+    assert f"1 of 2: {line}<br>2 of 2: {line}" in screen.html[0]
 
 
 def test_an_error_is_shown_in_place_of_its_answer() -> None:
     screen = Screen()
     answers = (answer(GEMMA, "Grey"), Answer(LLAMA, finish_reason="cut"))
-    screen.grid().end(AnswerSet(TWO, answers, ("", "CapacityError: <busy>.")), "1 of 2")
+    screen.grid().end(AnswerSet(TWO, answers, ("", "CapacityError: <busy>.")), Footer("1 of 2"))
     html = screen.html[0]
     assert "CapacityError: &lt;busy&gt;." in html
     assert html.count(" tokens ") == 1
@@ -144,7 +195,7 @@ def test_an_error_is_shown_in_place_of_its_answer() -> None:
 def test_the_text_format_is_not_rendered() -> None:
     screen = Screen()
     live = NotebookGrid(TWO, "off", OUTPUT_FORMATS["text"], screen.publish, lambda: 0.0)
-    live.end(both("*a* <b>", ""), "")
+    live.end(both("*a* <b>", ""), Footer(""))
     assert "*a* &lt;b&gt;</pre>" in screen.html[0]
 
 
@@ -155,7 +206,7 @@ def out() -> io.StringIO:
 
 def test_text_answers_are_printed_one_after_the_other(out: io.StringIO) -> None:
     lines: list[str] = []
-    live = TextGrid(TWO, "full", lines.append, out)
+    live = TextGrid(TWO, "short", lines.append, out)
     live.add(1, TextDelta("Blue"))
     assert out.getvalue() == "--- gemma-4-26b-a4b-it\n"
     live.add(0, TextDelta("Gr"))
@@ -163,7 +214,7 @@ def test_text_answers_are_printed_one_after_the_other(out: io.StringIO) -> None:
     live.add(0, TextDelta("ey"))
     assert out.getvalue() == "--- gemma-4-26b-a4b-it\nGrey"
     live.show_final_answer(0, answer(GEMMA, "Grey"), "")
-    live.end(both("Grey", "Blue"), "2 answers")
+    live.end(both("Grey", "Blue"), Footer("2 answers"))
     assert out.getvalue() == "--- gemma-4-26b-a4b-it\nGrey\n\n--- llama-3.2-3b-instruct\nBlue\n"
     assert [line.partition(" · ")[0] for line in lines] == [
         "3→7 tokens",
@@ -178,8 +229,20 @@ def test_partial_answers_are_printed_at_the_end(out: io.StringIO) -> None:
     live.show_status(0, "busy")
     live.add(0, TextDelta("Gr"))
     live.add(1, TextDelta("Bl"))
-    live.end(both("Gr", "Bl"), "")
+    live.end(both("Gr", "Bl"), Footer(""))
     assert out.getvalue().split() == [
         *("---", "gemma-4-26b-a4b-it", "Gr", "---", "llama-3.2-3b-instruct", "Bl"),
     ]
     assert lines == ["gemma-4-26b-a4b-it: busy"]
+
+
+def test_identical_answers_are_printed_once(out: io.StringIO) -> None:
+    lines: list[str] = []
+    answers = spread(("Oder", "Main", "Oder", "Main"), [None])
+    live = TextGrid(answers.variants, "short", lines.append, out)
+    for index, each in enumerate(answers):
+        live.add(index, TextDelta(each.text))
+        live.show_final_answer(index, each, "")
+    live.end(answers, Footer("4 answers"))
+    assert out.getvalue() == ("--- 1 of 4\nOder\n×2 (1, 3)\n\n--- 2 of 4\nMain\n×2 (2, 4)\n")
+    assert lines == ["each 3→7 tokens · 1.5 neurons billed"] * 2 + ["4 answers"]

@@ -23,7 +23,7 @@ def test_text_is_streamed_and_followed_by_the_footer() -> None:
     assert lines == [
         "waiting",
         "(Thinking: 2 characters → _cfai.reasoning)",
-        "neurons not reported · 1.0 s",
+        "m · 0→0 tokens · neurons not reported · 1.0 s",
     ]
 
 
@@ -43,7 +43,7 @@ def test_raw_shows_the_unchanged_json_response() -> None:
     assert shown == []
     live.end(Answer("m", text="Hi", finish_reason="stop", raw={"choices": []}))
     assert json.dumps(shown) == '[{"choices": []}]'
-    assert lines == ["waiting", "neurons not reported · 0.0 s"]
+    assert lines == ["waiting", "m · 0→0 tokens · neurons not reported · 0.0 s"]
 
 
 def test_control_characters_are_removed_in_a_terminal() -> None:
@@ -90,7 +90,7 @@ def test_the_footer_of_a_printed_answer_has_the_provenance() -> None:
     fingerprints: list[Any] = []
     answer = Answer("m", "Blue.", provenance=Provenance("abc"))
 
-    def print_footer(_line: str, metadata: Mapping[str, Any]) -> None:
+    def print_footer(_footer: object, metadata: Mapping[str, Any]) -> None:
         fingerprints.append(metadata["application/vnd.cfai+json"]["request"])
 
     TextStreamDisplay("short", print, io.StringIO(), print_footer).end(answer)

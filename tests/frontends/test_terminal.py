@@ -154,8 +154,7 @@ def test_several_answers_are_printed_one_after_the_other(
     terminal.expect(PROMPT)
     lines = [line for line in terminal.before.strip().splitlines() if line]
     assert [line.partition(" · ")[0] for line in lines] == [
-        *("--- 1 of 2", "Blue.", "1→3 tokens"),
-        *("--- 2 of 2", "Blue.", "1→3 tokens", "2 answers, 1 distinct"),
+        *("--- 1 of 2", "Blue.", "×2", "each 1→3 tokens", "gemma-4-26b-a4b-it"),
     ]
 
 

@@ -244,7 +244,7 @@ def test_unreported_usage_is_marked_as_estimated_or_unknown(
     )
     assert priced.usage.has_estimated_tokens
     assert unpriced.usage.has_estimated_tokens
-    assert "about " in format_usage_footer(priced, "full")
+    assert "about " in str(format_usage_footer(priced, "short"))
     calls = session.accounting.ledger.history.iter_calls()
     assert [call["basis"] for call in calls] == ["estimated", "unknown"]
     last = session.accounting.ledger.history.last_answer_usage(

@@ -100,7 +100,7 @@ ASKING = [
     Step(
         "%%cfai --think --max-tokens 3\nWhy?", server={"thought": "Long thoughts take them all."}
     ),
-    Step(f"%%cfai -m {GPT} --footer short\nHi", server={"thought": "Hm.", "dialect": "hybrid"}),
+    Step(f"%%cfai -m {GPT} --footer full\nHi", server={"thought": "Hm.", "dialect": "hybrid"}),
     Step("%%cfai --max-tokens 3\nHi", server={"answer": "One two three four five six."}),
     Step("%%cfai\nHi", server={"answer": ""}),
     Step("%%cfai --max-neurons 50\nHi"),

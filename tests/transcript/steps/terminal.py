@@ -21,7 +21,7 @@ PARTS = {
         ),
         Step("fields(_cfai)"),
         Step(cell("--think", "Why?"), server={"thought": "Light.", "answer": "It scatters."}),
-        Step(cell("-f text --footer short", "Why?")),
+        Step(cell("-f text --footer full", "Why?")),
         Step(cell("-f raw --footer off", "Why?")),
         Step(cell("-f json", "One."), server={"answer": '{"a": 1}'}),
         Step(cell("-f table", "One."), server={"answer": "| a | b |\n|---|---|\n| 1 | 2 |"}),
