@@ -35,7 +35,12 @@ def create_text_display(
     from ..display.text import FinalOnlyDisplay, TextStreamDisplay
 
     if output_format.name in {"markdown", "text", "correction"}:
-        return TextStreamDisplay(footer_style, print_line, write_footer=write_footer)
+        return TextStreamDisplay(
+            footer_style,
+            print_line,
+            write_footer=write_footer,
+            is_plain=output_format.name == "text",
+        )
     return FinalOnlyDisplay(
         footer_style, print_line, lambda answer: _print_answer(answer, output_format), write_footer
     )

@@ -3,13 +3,16 @@
 Python imports this module at startup when its folder is on PYTHONPATH. Only imports in modules
 of the package are changed; Jupyter, HTTP libraries and SQLite use the real time. The clock is a
 file that the session writes, and does not move during a step. A call of `sleep` in the package
-moves the clock and returns at once.
+moves the clock and returns at once. Timers and waits for results do not end, so waiting lines are
+not shown.
 """
 
 import builtins
 import datetime as dt
 import os
+import queue
 import random
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +55,20 @@ class Datetime(dt.datetime, metaclass=_Meta):
         return dt.datetime.fromtimestamp(now(), tz)
 
 
+class Timer(threading.Timer):
+    """A timer that does not call its function."""
+
+    def start(self):
+        pass
+
+
+class SimpleQueue(queue.SimpleQueue):
+    """A queue without timeouts."""
+
+    def get(self, **_options):
+        return super().get()
+
+
 def changed(module, **changes):
     """Return a copy of a module with these names replaced."""
     copy = ModuleType(module.__name__, module.__doc__)
@@ -61,7 +78,9 @@ def changed(module, **changes):
 
 FIXED = {
     "datetime": changed(dt, datetime=Datetime),
+    "queue": changed(queue, SimpleQueue=SimpleQueue),
     "random": changed(random, random=lambda: 0.0, sample=lambda items, k: list(items)[:k]),
+    "threading": changed(threading, Timer=Timer),
     "time": changed(time, time=now, monotonic=measure, perf_counter=measure, sleep=sleep),
 }
 
