@@ -125,6 +125,10 @@ class TextStreamDisplay(TerminalDisplay):
         if self._out and (self._out is sys.__stdout__ or self._out.isatty()):
             self._flush()
 
+    def _end_text(self) -> None:
+        self._write("\n")
+        self._flush()
+
     def _flush(self) -> None:
         write_sanitized(self._out, "", flushes=True)
 
@@ -136,7 +140,7 @@ class TextStreamDisplay(TerminalDisplay):
     def restart(self, line: str) -> None:
         """Print the reason for a new answer below the text received so far."""
         if self._has_text:
-            self._write("\n")
+            self._end_text()
         self._reasoning_chars, self._has_text = 0, False
         self._print_line(line)
 
@@ -149,8 +153,7 @@ class TextStreamDisplay(TerminalDisplay):
         if answer is None:
             return
         if self._has_text:
-            self._write("\n")
-            self._flush()
+            self._end_text()
         if self._footer_style != "off":
             self._write_footer(
                 format_usage_footer(answer, self._footer_style), output_metadata(answer)

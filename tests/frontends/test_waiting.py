@@ -140,7 +140,8 @@ def terminal(slow_account: Standin) -> Iterator[pexpect.spawn]:
 def test_the_shell_shows_a_spinner_in_a_terminal(terminal: pexpect.spawn) -> None:
     terminal.expect_exact(f"| {LINE}")
     terminal.expect_exact(f"{LINE} 1 s")
-    terminal.expect(r"\r +\rBlue\.")
+    terminal.expect(r"\r +\r")
+    terminal.expect_exact("Blue.")
     terminal.expect("neurons billed")
     terminal.expect(pexpect.EOF)
     assert "answering" not in terminal.before
