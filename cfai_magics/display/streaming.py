@@ -131,7 +131,10 @@ def format_waiting(model_name: str, seconds: float) -> str:
     """Return the line to show until the first token arrives, with full seconds from 1 s."""
     short_name = sanitize_line(model_name.rpartition("/")[2])
     text = _("{model} is answering…").format(model=short_name)
-    return f"{text} {_('{number} s').format(number=int(seconds))}" if seconds >= 1 else text
+    if seconds < 1:
+        return text
+    time_text = _("{number} s").format(number=int(seconds))
+    return f"{text} {time_text}"
 
 
 def waiting_html(line: str, *, is_first: bool) -> str:
