@@ -51,6 +51,11 @@ def write_sanitized(stream: TextIO | None, text: str, *, flushes: bool = False) 
             ) from None
 
 
+def can_overwrite_lines(stream: TextIO | None) -> bool:
+    """Return whether the stream is a terminal in which CR returns to the start of the line."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def to_encodable_text(stream: TextIO, text: str) -> str:
     """Return text with "?" for each character that the stream's encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"

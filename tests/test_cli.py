@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from cfai_magics import __version__
+from cfai_magics.chat.options import OptionParser
 from cfai_magics.cli import main
+from cfai_magics.commands import COMMANDS, load_command
+from cfai_magics.commands.help import EXAMPLES, GROUPS
 from tests.standin import Standin
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +82,7 @@ def test_tests_interrupt_child_processes_if_the_runner_ignores_interrupts(
     ("words", "code", "expected"),
     [
         pytest.param([], 0, "list the commands", id="no arguments"),
+        pytest.param(["--help"], 0, "Examples\n  cfai ask Why is the sky blue", id="examples"),
         pytest.param(["--help"], 0, "list the commands", id="help"),
         pytest.param(["--version"], 0, __version__, id="version"),
         pytest.param(["ask", "-h"], 0, "usage: cfai ask", id="help of a command"),
@@ -99,6 +103,16 @@ def test_each_command_has_its_exit_code_and_output(
     assert main(words) == code
     captured = capsys.readouterr()
     assert expected in captured.out + captured.err
+
+
+def test_each_command_is_in_one_group_of_the_help() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_options_of_each_example_are_valid(example: str) -> None:
+    name, *words = example.partition("cfai ")[2].split()
+    OptionParser(name, load_command(name).OPTIONS).parse_args(words)
 
 
 def test_shell_errors_suggest_the_replay_variable(

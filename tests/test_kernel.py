@@ -149,6 +149,8 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         ("%%cfai --max-tokens 0\nHi", "InvalidOptionError", "--max-tokens 0 is too small"),
         ("%%cfai -t hot\nHi", "InvalidOptionError", "'hot' is not a number"),
         ("%%cfai\n \n", "InvalidOptionError", "The prompt is empty"),
+        ("%%cfai --plain -f json\nHi", "InvalidOptionError", "--plain works only if"),
+        ("%%cfai --plain -f json -n 2\nHi", "InvalidOptionError", "--plain works only if"),
         ("%cfai nonsense", "InvalidOptionError", "%cfai help lists the commands"),
         ("%cfai use", "InvalidOptionError", "the following arguments are required: model"),
     ],

@@ -146,6 +146,7 @@ CELLS_ONLY = {
     "times": "a loop, or map",
     "output": "the return value",
     "format": "an Answer has .text, .json() and .code",
+    "plain": "see format",
     "schema": "map has it; for one answer, only a cell shows the retry",
     "tools": "a cell shows and confirms the calls",
     "allow_tools": "see tools",

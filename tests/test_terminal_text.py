@@ -29,6 +29,12 @@ FORMS = ["markdown", "text", "raw", "code", "json", "html", "latex"]
 CODE = f"Say:\n\n```python\nx = '{ATTACK}'\n```\n"
 
 
+@pytest.fixture(autouse=True)
+def dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use terminals without a waiting line, whose CR would be found as a control character."""
+    monkeypatch.setenv("TERM", "dumb")
+
+
 def answer_for(form: str) -> str:
     """Return an answer in an output format that contains the attack."""
     if form == "json":

@@ -101,7 +101,7 @@ class MapRunner:
             self._report_and_confirm_cost(
                 plan, costs, options, _format_summary(plan, results, missing_keys, keys_to_ask)
             )
-            progress = MapProgress(len(missing_keys), self.write_progress)
+            progress = MapProgress(len(missing_keys), self.write_progress, plan.model.name)
             with self._add_resume_hint(cache, progress):
                 if options.queue:
                     batch_job.send(costs, progress)

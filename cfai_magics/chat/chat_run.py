@@ -240,11 +240,14 @@ class ChatRun(NamedTuple):
             gateway=self.gateway,
         ) as stream:
             try:
+                display.start_waiting(request.model)
                 for delta in stream:
                     display.add(delta)
             except KeyboardInterrupt:
                 stream.close()
                 raise _interrupted_error(stream.answer) from None
+            finally:
+                display.stop_waiting()
             return stream.answer
 
     @contextmanager
@@ -377,9 +380,18 @@ def check_options(prompt: str, options: Namespace) -> None:
 
 
 def resolve_format(settings: "Cfai", options: Namespace, schema: "Schema | None") -> OutputFormat:
-    """Return the format of the answer that the options and settings request."""
+    """Return the format of the answer that the options and settings request.
+
+    Raises:
+        InvalidOptionError: The options request different formats.
+    """
+    if options.plain and (schema or options.format not in {None, "markdown", "text"}):
+        raise InvalidOptionError(
+            _("--plain works only if the answer is Markdown or text"),
+            _("Remove --plain, or --schema and -f."),
+        )
     if schema is None:
-        name = options.format or settings.format
+        name = "text" if options.plain else options.format or settings.format
         if options.extract or name == "table":
             return get_format(name, extract=options.extract)
         return OUTPUT_FORMATS[name]

@@ -63,7 +63,7 @@ class Comparison(NamedTuple):
         errors: dict[int, CfaiError] = {}
         is_interrupted = False
         with self.frontend.session.parallel(
-            self.requests, self.max_neurons, self.gateway, self.targets
+            self.requests, self.max_neurons, self.gateway, self.targets, display.update_waiting
         ) as streams:
             try:
                 for index, event in streams:
@@ -199,7 +199,7 @@ def check_comparison(settings: "Cfai", options: Namespace, *, is_local: bool) ->
 
     `is_local` is True if the local model answers.
     """
-    format_name = options.format or settings.format
+    format_name = "text" if options.plain else options.format or settings.format
     if format_name not in {"markdown", "text"} or options.extract or options.schema:
         raise InvalidOptionError(
             _("A comparison shows answers only as Markdown or text"),

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 class AnswerDisplay(Protocol):
     """A display for one streamed answer."""
 
+    def start_waiting(self, model_name: str) -> None:
+        """Show that the model is answering, until the first token or `stop_waiting`."""
+
+    def stop_waiting(self) -> None:
+        """Stop counting the seconds of the wait, if no token has stopped it."""
+
     def add(self, delta: Delta) -> None:
         """Show the next delta."""
 
@@ -41,6 +47,9 @@ class AnswerDisplay(Protocol):
 
 class ComparisonDisplay(Protocol):
     """A display for several streamed answers. Each answer has an index."""
+
+    def update_waiting(self) -> None:
+        """Show which models are answering. Called every 0.1 seconds while no delta arrives."""
 
     def add(self, index: int, delta: Delta) -> None:
         """Show the next delta of the answer at `index`."""

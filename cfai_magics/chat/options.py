@@ -276,6 +276,11 @@ ASK_OPTIONS = (
         help=mark("format of the answer; raw is the JSON response of Workers AI"),
     ),
     Option(
+        "--plain",
+        action="store_true",
+        help=mark("show the answer as plain text (-f text); a terminal then shows no formatting"),
+    ),
+    Option(
         "--schema",
         default="",
         metavar="NAME",

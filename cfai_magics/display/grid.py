@@ -30,13 +30,16 @@ from .streaming import (
     MAX_BYTES_PER_SECOND,
     MESSAGE_OVERHEAD_BYTES,
     MIN_INTERVAL,
+    WAITING_DELAY,
     Publisher,
     UpdatableOutput,
     format_thinking,
+    format_waiting,
     publish_output,
+    waiting_html,
 )
 from .tables import collapsed_html, muted_html
-from .text import TextStreamDisplay
+from .text import TextStreamDisplay, WaitingLine
 
 # Columns are shown side by side if each can be at least 17em wide, and are stacked otherwise.
 # Styles are inline, because many front ends remove scripts and style sheets.
@@ -60,14 +63,19 @@ class AnswerState:
     answer: Answer | None = None
     error: str = ""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the first token has not arrived, and no status is shown."""
+        return not (self.text or self.reasoning_chars or self.status or self.answer)
 
-def render_partial(state: AnswerState, *, is_plain: bool) -> str:
-    """Return HTML for an answer that is being streamed."""
+
+def render_partial(state: AnswerState, waiting: str, *, is_plain: bool) -> str:
+    """Return HTML for an answer that is being streamed, or `waiting` before its first token."""
     if state.text:
         return _render_text(state.text, is_plain=is_plain)
     if state.reasoning_chars:
         return muted_html(format_thinking(state.reasoning_chars))
-    return muted_html(state.status or "…")
+    return muted_html(state.status) if state.status else waiting
 
 
 def render_final(answer: Answer, *, is_plain: bool) -> str:
@@ -173,9 +181,12 @@ class NotebookGrid:
         self._clock = clock
         self._grid_output, self._footer_output = UpdatableOutput(publish), UpdatableOutput(publish)
         self._states = [AnswerState() for _ in variants]
+        self._model_names = [variant.model for variant in variants]
         self._columns = layout_pending(variants)
         self._answer_htmls = [""] * len(variants)
         self._changed_indexes = set(range(len(variants)))
+        self._start_time = clock()
+        self._waiting_seconds = -1.0  # in the last update
         self._next_update_time = 0.0
 
     def add(self, index: int, delta: Delta) -> None:
@@ -188,6 +199,14 @@ class NotebookGrid:
         else:
             return
         self._update(index)
+
+    def update_waiting(self) -> None:
+        """Update the seconds in the columns whose first token has not arrived."""
+        if not self._waiting_indexes:
+            return
+        seconds = self._clock() - self._start_time
+        if seconds >= WAITING_DELAY and int(seconds) != int(self._waiting_seconds):
+            self._update()
 
     def show_status(self, index: int, line: str) -> None:
         """Show why an answer is delayed."""
@@ -221,11 +240,16 @@ class NotebookGrid:
         """Show the sent prompt, collapsed, in a separate output."""
         UpdatableOutput(self._publish).show(build_prompt_bundle(report))
 
-    def _update(self, index: int) -> None:
-        self._changed_indexes.add(index)
+    @property
+    def _waiting_indexes(self) -> list[int]:
+        return [index for index, state in enumerate(self._states) if state.is_waiting]
+
+    def _update(self, *indexes: int) -> None:
+        self._changed_indexes.update(indexes)
         now = self._clock()
         if not self._updates or now < self._next_update_time:
             return
+        self._waiting_seconds = now - self._start_time
         html = self._render_html()
         count = len(self._states)
         plain_text = ngettext(
@@ -239,14 +263,17 @@ class NotebookGrid:
         )
 
     def _render_html(self) -> str:
-        for index in self._changed_indexes:
-            self._answer_htmls[index] = self._render_answer(self._states[index])
+        for index in self._changed_indexes.union(self._waiting_indexes):
+            self._answer_htmls[index] = self._render_answer(index)
         self._changed_indexes.clear()
         return render_grid(self._columns, self._answer_htmls)
 
-    def _render_answer(self, state: AnswerState) -> str:
+    def _render_answer(self, index: int) -> str:
+        state = self._states[index]
         if state.answer is None:
-            return render_partial(state, is_plain=self._is_plain)
+            line = format_waiting(self._model_names[index], self._waiting_seconds)
+            waiting = waiting_html(line, is_first=not self._grid_output.is_shown)
+            return render_partial(state, waiting, is_plain=self._is_plain)
         notes = format_block_notes([state.answer], state.error, self._footer_style)
         return render_final(state.answer, is_plain=self._is_plain) + render_notes(notes)
 
@@ -264,12 +291,17 @@ class TextGrid:
         footer_style: str,
         print_line: Callable[[str], None],
         out: TextIO | None = None,
+        *,
+        is_plain: bool = False,
     ) -> None:
         self._variants = variants
         self._titles = variant_titles(variants)
         self._footer_style = footer_style
         self._print_line = print_line
         self._out = out
+        self._first_model = variants[0].model
+        self._waiting_line = WaitingLine(out, is_plain=is_plain)
+        self._start_time = time.monotonic()
         columns: dict[ColumnKey, list[int]] = {}
         for index, variant in enumerate(variants):
             columns.setdefault(variant.column, []).append(index)
@@ -287,8 +319,15 @@ class TextGrid:
         if self._display is None:
             self._start_next_column()
 
+    def update_waiting(self) -> None:
+        """Show the model of the first answer until the first token of an answer arrives."""
+        seconds = time.monotonic() - self._start_time
+        if seconds >= WAITING_DELAY and self._display is None:
+            self._waiting_line.show(format_waiting(self._first_model, seconds))
+
     def show_status(self, index: int, line: str) -> None:
         """Print why an answer is delayed."""
+        self._waiting_line.clear()
         self._print_line(_("{title}: {status}").format(title=self._titles[index], status=line))
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
@@ -324,6 +363,7 @@ class TextGrid:
                 self._display.add(delta)
 
     def _start_answer(self, index: int) -> TextStreamDisplay:
+        self._waiting_line.clear()
         display = TextStreamDisplay("off", self._print_line, self._out)
         gap = "\n" if index else ""
         display.add(TextDelta(f"{gap}{format_heading(self._titles[index])}\n"))

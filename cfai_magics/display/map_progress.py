@@ -10,6 +10,7 @@ from ..output import write_sanitized
 from ..terminal import sanitize_text
 from ..texts import pad_right, text_width
 from ..types.usage import Usage
+from .streaming import WAITING_DELAY, format_waiting
 from .tables import format_cost, format_seconds
 
 MIN_INTERVAL = 0.5  # seconds between updates
@@ -23,17 +24,23 @@ class MapProgress:
     Args:
         total_count: The number of rows.
         write_text: Displays the progress in place of the text from the previous call.
+        model_name: The model that is named until the first answer has arrived.
         clock: Returns the time in seconds.
     """
 
     def __init__(
-        self, total_count: int, write_text: WriteText, clock: Callable[[], float] = time.monotonic
+        self,
+        total_count: int,
+        write_text: WriteText,
+        model_name: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.done_count = 0
         self.failed_count = 0
         self.usage = Usage()
         self._total_count = total_count
         self._write_text = write_text
+        self._model_name = model_name
         self._clock = clock
         self._start_time = clock()
         self._next_update_time = 0.0
@@ -63,7 +70,8 @@ class MapProgress:
     def show(self, *, force: bool = False) -> None:
         """Show the progress, unless it was shown less than MIN_INTERVAL seconds ago.
 
-        The progress is always shown if `force` is true or all rows are done.
+        The progress is always shown if `force` is true or all rows are done. It then does not
+        name the model, because it may be the last one.
         """
         if (
             force
@@ -71,7 +79,7 @@ class MapProgress:
             or self.done_count == self._total_count
         ):
             self._next_update_time = self._clock() + MIN_INTERVAL
-            text = str(self)
+            text = str(self) if force else f"{self}{self._format_waiting()}"
             if text != self._last_text:
                 self._last_text = text
                 self._write_text(text)
@@ -93,6 +101,12 @@ class MapProgress:
             *([self._wait_reason] if self._wait_reason else []),
         ]
         return " · ".join(parts)
+
+    def _format_waiting(self) -> str:
+        seconds = self.elapsed_seconds
+        if self.done_count or self._wait_reason or seconds < WAITING_DELAY:
+            return ""
+        return f" · {format_waiting(self._model_name, seconds)}"
 
     def _format_cost(self) -> list[str]:
         usage = self.usage

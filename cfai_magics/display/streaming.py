@@ -3,13 +3,15 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from secrets import token_hex
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..i18n import _, ngettext
 from ..output import write_sanitized
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
-from ..terminal import sanitize_text
+from ..terminal import sanitize_line, sanitize_text
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
 from ..types.provenance import output_metadata
 from .footer import format_usage_footer
@@ -29,6 +31,8 @@ MAX_BYTES_PER_SECOND = 12_000  # for updates, so a long incomplete block is sent
 MESSAGE_OVERHEAD_BYTES = 700  # the size of a Jupyter message without the text
 MAX_TAIL_CHARS = 1_500  # if the tail is longer, its complete blocks move to the stable output
 REASONING_INTERVAL = 0.5  # seconds between updates of the thinking line
+WAITING_DELAY = 0.3  # seconds; if the first token is faster, no waiting line is shown
+WAITING_INTERVAL = 1.0  # seconds between updates of the waiting line
 
 
 def publish_output(
@@ -123,7 +127,76 @@ def format_thinking(char_count: int) -> str:
     ).format(count=char_count)
 
 
-class NotebookStream:
+def format_waiting(model_name: str, seconds: float) -> str:
+    """Return the line to show until the first token arrives, with full seconds from 1 s."""
+    short_name = sanitize_line(model_name.rpartition("/")[2])
+    text = _("{model} is answering…").format(model=short_name)
+    if seconds < 1:
+        return text
+    time_text = _("{number} s").format(number=int(seconds))
+    return f"{text} {time_text}"
+
+
+def waiting_html(line: str, *, is_first: bool) -> str:
+    """Return a waiting line as HTML, which screen readers announce if it is the first one.
+
+    Front ends replace the elements of an updated output, so a screen reader would announce a
+    role="status" in each update again.
+    """
+    html = muted_html(line)
+    return f'<div role="status">{html}</div>' if is_first else html
+
+
+class WaitingDisplay:
+    """Base class of displays that show a waiting line until the first token arrives.
+
+    A thread shows the line, because the request blocks the thread of the cell. Without threads, as
+    in a browser, and in a child that is forked meanwhile, no line is shown.
+
+    Attributes:
+        shows_waiting: Whether the display shows a waiting line.
+        waiting_interval: The number of seconds between updates of the line.
+        waiting_timer: The thread, from `start_waiting` to `stop_waiting`.
+    """
+
+    shows_waiting = False
+    waiting_interval = WAITING_INTERVAL
+    waiting_timer: Timer | None = None
+
+    def start_waiting(self, model_name: str) -> None:
+        """Show that the model is answering, until `stop_waiting`. Short waits show nothing."""
+        if not self.shows_waiting:
+            return
+        context = copy_context()  # with the cell to which ipykernel sends the output
+        self.waiting_timer = timer = Timer(
+            WAITING_DELAY, lambda: context.run(self._count_seconds, model_name, timer.finished)
+        )
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # threads are not available
+            self.waiting_timer = None
+
+    def stop_waiting(self) -> None:
+        """Stop the thread. Afterward, it does not show anything."""
+        if self.waiting_timer is not None:
+            self.waiting_timer.cancel()
+            if self.waiting_timer.is_alive():
+                self.waiting_timer.join()
+            self.waiting_timer = None
+
+    def show_waiting(self, line: str) -> None:
+        """Show a waiting line in place of the previous one. Called on the thread."""
+
+    def _count_seconds(self, model_name: str, stopped: Event) -> None:
+        seconds = WAITING_DELAY
+        while not stopped.is_set():
+            self.show_waiting(format_waiting(model_name, seconds))
+            stopped.wait(self.waiting_interval)
+            seconds += self.waiting_interval
+
+
+class NotebookStream(WaitingDisplay):
     """A display that shows a streamed answer in up to three outputs: reasoning, stable and tail.
 
     Each update replaces a whole Markdown output. To send less data, the stable output contains
@@ -144,7 +217,7 @@ class NotebookStream:
     ) -> None:
         self._footer_style = footer_style
         self._output_format = output_format
-        self._updates = updates
+        self._updates = self.shows_waiting = updates
         self._publish = publish
         self._clock = clock
         self._reasoning_output = UpdatableOutput(publish)
@@ -156,9 +229,12 @@ class NotebookStream:
         self._start_time = clock()
         self._next_update_time = 0.0
         self._is_reasoning_shown = False
+        self._is_waiting_shown = False
 
     def add(self, delta: Delta) -> None:
         """Add the next delta, and update the outputs at a limited rate."""
+        if self.waiting_timer is not None and isinstance(delta, TextDelta | ReasoningDelta):
+            self.stop_waiting()
         if isinstance(delta, TextDelta):
             self._tail_text += delta.text
             if self._reasoning_text and not self._is_reasoning_shown and self._updates:
@@ -233,8 +309,17 @@ class NotebookStream:
             {"text/html": collapsed_html(summary, self._reasoning_text), "text/plain": plain_text}
         )
 
+    def show_waiting(self, line: str) -> None:
+        """Show a waiting line, unless a status line is shown. The answer will replace it."""
+        if not self._stable_output.is_shown or self._is_waiting_shown:
+            html = waiting_html(line, is_first=not self._is_waiting_shown)
+            self._is_waiting_shown = True
+            self._stable_output.show({"text/html": html, "text/plain": line})
+
     def show_status(self, line: str) -> None:
         """Show why the answer is delayed. The answer will replace this line."""
+        self.stop_waiting()
+        self._is_waiting_shown = False
         if self._updates:
             self._stable_output.show_note(line)
 
@@ -259,7 +344,7 @@ class NotebookStream:
             UpdatableOutput(self._publish) for _ in range(3)
         )
         self._stable_text = self._tail_text = self._reasoning_text = ""
-        self._is_reasoning_shown = False
+        self._is_reasoning_shown = self._is_waiting_shown = False
 
     def end(self, answer: Answer | None) -> None:
         """Show the whole answer and the footer.

@@ -42,9 +42,10 @@ def create_shell_frontend(session: Session) -> Frontend:
         """Do nothing, because the shell has no variables for answers."""
 
     def create_comparison_display(
-        variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
+        variants: Sequence[Variant], output_format: OutputFormat, footer_style: str
     ) -> ComparisonDisplay:
-        return TextGrid(variants, footer_style, print_to_stderr)
+        is_plain = output_format.name == "text"
+        return TextGrid(variants, footer_style, print_to_stderr, is_plain=is_plain)
 
     return Frontend(
         session=session,

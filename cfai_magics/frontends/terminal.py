@@ -22,11 +22,12 @@ def create_terminal_frontend(
         return create_text_display(output_format, footer_style, print_line)
 
     def create_comparison_display(
-        variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
+        variants: Sequence[Variant], output_format: OutputFormat, footer_style: str
     ) -> ComparisonDisplay:
         from ..display.grid import TextGrid
 
-        return TextGrid(variants, footer_style, print_line)
+        is_plain = output_format.name == "text"
+        return TextGrid(variants, footer_style, print_line, is_plain=is_plain)
 
     return Frontend(
         session=session,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..chat.frontend import AnswerDisplay
 from ..errors import InterruptedAnswerError, SetupError
 from ..i18n import _
-from ..output import to_encodable_text, write_sanitized, write_text
+from ..output import can_overwrite_lines, to_encodable_text, write_sanitized, write_text
 from ..prompt.output_formats import OutputFormat
 from ..terminal import sanitize_text
 from ..types.messages import Answer
@@ -30,14 +30,35 @@ def create_text_display(
 ) -> AnswerDisplay:
     """Return a display that prints an answer.
 
-    The display prints text as it arrives, and answers in other formats when they are complete.
+    The display prints text as it arrives, and answers in other formats when they are complete. In
+    a terminal, Markdown is rendered if rich is installed.
     """
     from ..display.text import FinalOnlyDisplay, TextStreamDisplay
 
+    if output_format.name in {"markdown", "correction"} and _can_render_markdown():
+        from ..display.terminal_markdown import MarkdownStreamDisplay
+
+        return MarkdownStreamDisplay(footer_style, print_line, write_footer=write_footer)
     if output_format.name in {"markdown", "text", "correction"}:
-        return TextStreamDisplay(footer_style, print_line, write_footer=write_footer)
+        return TextStreamDisplay(
+            footer_style,
+            print_line,
+            write_footer=write_footer,
+            is_plain=output_format.name == "text",
+        )
     return FinalOnlyDisplay(
         footer_style, print_line, lambda answer: _print_answer(answer, output_format), write_footer
+    )
+
+
+def _can_render_markdown() -> bool:
+    from importlib.util import find_spec
+
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    return (
+        can_overwrite_lines(sys.stdout)
+        and encoding.lower().startswith("utf")  # rich draws tables with box characters
+        and find_spec("rich") is not None
     )
 
 

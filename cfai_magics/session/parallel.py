@@ -238,6 +238,7 @@ class ParallelStreams:
 
     `open_stream(index, on_retry)` returns the stream for one call. Each call is settled, no matter
     how its stream ends. `reserve` reserves the cost of all calls before the first call is sent.
+    `on_idle` is called every POLL_SECONDS while no event arrives.
 
     Use the object in a `with` block. Leaving the block stops all calls. Afterward, `answers`
     contains the answers received so far, `seconds` is the total duration, and `unsent` is the set
@@ -245,12 +246,17 @@ class ParallelStreams:
     """
 
     def __init__(
-        self, count: int, open_stream: OpenStream, reserve: Callable[[], None], client: ClientGroup
+        self,
+        count: int,
+        open_stream: OpenStream,
+        reserve: Callable[[], None],
+        client: ClientGroup,
+        on_idle: Callable[[], None],
     ) -> None:
         self._reserve = reserve
         self._client = client
         self._pool = WorkerPool[int, IndexedEvent](
-            MAX_CONCURRENT_CALLS, range(count), self._run_call, client.abort
+            MAX_CONCURRENT_CALLS, range(count), self._run_call, client.abort, on_idle
         )
         self._streams = [open_stream(index, self._retry_callback(index)) for index in range(count)]
         self._final_answers: dict[int, Answer] = {}

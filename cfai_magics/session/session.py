@@ -305,6 +305,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         max_neurons: float | None = None,
         gateway: str = "",
         targets: Sequence[Target] | None = None,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> "ParallelStreams":
         """Return an object that streams the answers to several requests in parallel.
 
@@ -315,6 +316,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             max_neurons: Maximum cost of all requests together, in neurons.
             gateway: As in `stream`.
             targets: The resolved target of each request; None resolves the model names.
+            on_idle: Called about every 0.1 seconds while no event arrives.
 
         Returns:
             An iterable of (request index, event) pairs. An event is a delta, a retry notice or
@@ -351,7 +353,11 @@ class Session(forks.ChildForkHook, Unpicklable):
             )
 
         return ParallelStreams(
-            len(request_list), open_stream, lambda: reserve_group(paid_reservations), clients
+            len(request_list),
+            open_stream,
+            lambda: reserve_group(paid_reservations),
+            clients,
+            on_idle,
         )
 
     def _open_stream(

@@ -1,5 +1,6 @@
 """Test IPython in a real terminal."""
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -17,7 +18,10 @@ PROMPT = r"In \[\d+\]: "
 @pytest.fixture
 def terminal(account: Standin) -> Iterator[pexpect.spawn]:
     arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=nocolor"]
-    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60, echo=False)
+    environ = {**os.environ, "TERM": "dumb"}  # without a waiting line
+    child = pexpect.spawn(
+        sys.executable, arguments, encoding="utf-8", timeout=60, echo=False, env=environ
+    )
     child.expect(PROMPT)
     child.sendline("%load_ext cfai_magics")
     child.expect(PROMPT)

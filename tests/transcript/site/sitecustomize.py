@@ -3,13 +3,15 @@
 Python imports this module at startup when its folder is on PYTHONPATH. Only imports in modules
 of the package are changed; Jupyter, HTTP libraries and SQLite use the real time. The clock is a
 file that the session writes, and does not move during a step. A call of `sleep` in the package
-moves the clock and returns at once.
+moves the clock and returns at once. A timer does nothing, so a single answer has no waiting line.
 """
 
 import builtins
 import datetime as dt
+import inspect
 import os
 import random
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -29,9 +31,13 @@ def now():
 
 
 def measure():
-    """Return the time for durations; in some steps each call moves it."""
+    """Return the time for durations; in some steps each call moves it.
+
+    A display calls `update_waiting` as often as the machine is slow, so it does not move the time.
+    """
     seconds, tick = read_clock()
-    passed["ticked"] += tick
+    if inspect.currentframe().f_back.f_code.co_name != "update_waiting":
+        passed["ticked"] += tick
     return seconds + passed["slept"] + passed["ticked"]
 
 
@@ -52,6 +58,13 @@ class Datetime(dt.datetime, metaclass=_Meta):
         return dt.datetime.fromtimestamp(now(), tz)
 
 
+class Timer(threading.Timer):
+    """A timer that does not call its function."""
+
+    def start(self):
+        pass
+
+
 def changed(module, **changes):
     """Return a copy of a module with these names replaced."""
     copy = ModuleType(module.__name__, module.__doc__)
@@ -62,6 +75,7 @@ def changed(module, **changes):
 FIXED = {
     "datetime": changed(dt, datetime=Datetime),
     "random": changed(random, random=lambda: 0.0, sample=lambda items, k: list(items)[:k]),
+    "threading": changed(threading, Timer=Timer),
     "time": changed(time, time=now, monotonic=measure, perf_counter=measure, sleep=sleep),
 }
 
