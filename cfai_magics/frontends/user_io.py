@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..types.answer_set import AnswerSet
 
 
+MIN_RICH_VERSION = (13, 4)  # the first one that parses Markdown with markdown-it
 StoreResult = Callable[[str, "Answer | AnswerSet"], None]
 PrintLine = Callable[[str], None]
 
@@ -52,14 +53,22 @@ def create_text_display(
 
 
 def _can_render_markdown() -> bool:
-    from importlib.util import find_spec
-
     encoding = getattr(sys.stdout, "encoding", None) or ""
     return (
         can_overwrite_lines(sys.stdout)
         and encoding.lower().startswith("utf")  # rich draws tables with box characters
-        and find_spec("rich") is not None
+        and _has_rich()
     )
+
+
+def _has_rich() -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        major, minor = map(int, version("rich").split(".")[:2])
+    except (PackageNotFoundError, ValueError):
+        return False
+    return (major, minor) >= MIN_RICH_VERSION
 
 
 def print_line(line: str) -> None:

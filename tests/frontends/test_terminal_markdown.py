@@ -16,7 +16,7 @@ from cfai_magics.types.messages import Answer, TextDelta
 from tests.standin import Standin
 
 ANSWER = """\
-# Light
+## Light
 
 The sky **scatters** blue, as `vector<int>`.
 
@@ -187,11 +187,24 @@ def test_a_pipe_receives_the_answer(account: Standin) -> None:
 
 
 @pytest.mark.slow
-def test_without_rich_answers_are_plain(account: Standin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "find_version",
+    [
+        pytest.param("raise metadata.PackageNotFoundError(name)", id="no rich"),
+        pytest.param("return '13.3.5'", id="an old rich"),
+    ],
+)
+def test_without_rich_answers_are_plain(
+    account: Standin, tmp_path: Path, find_version: str
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.util as u, sys\n"
-        "find = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'rich' else find(name, *a)\n"
+        "from importlib import metadata\n"
+        "find = metadata.version\n"
+        "def version(name):\n"
+        "    if name != 'rich':\n"
+        "        return find(name)\n"
+        f"    {find_version}\n"
+        "metadata.version = version\n"
     )
     account.switch(answer=ANSWER)
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
