@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cfai_magics.display import streaming
+from cfai_magics.display.footer import Footer
 from cfai_magics.display.grid import NotebookGrid, TextGrid
 from cfai_magics.display.map_progress import MapProgress
 from cfai_magics.display.streaming import NotebookStream, format_waiting
@@ -228,7 +229,7 @@ def test_columns_name_their_models_and_count_the_seconds(screen: Screen) -> None
     live.update_waiting()
     assert len(screen.messages) == sent, "no column waits"
     answers = (Answer(GEMMA, "Grey"), Answer(LLAMA, "Blue"))
-    live.end(AnswerSet(variants, answers, ("", "")), "2 answers")
+    live.end(AnswerSet(variants, answers, ("", "")), Footer("2 answers"))
     assert "is answering" not in str(screen.outputs)
 
 
