@@ -1,4 +1,4 @@
-"""Damaged state files give a one-line error with the file and the next step."""
+"""Damaged state files give a two-line error with the file and the next step."""
 
 import json
 import os
@@ -163,7 +163,7 @@ def test_a_damaged_batch_is_reported(home: Path, keys: str) -> None:
 
 
 @pytest.mark.parametrize("path_text", ["~no-such-user/x", "x" * 300, "a\0b"], ids=repr)
-def test_an_invalid_path_gives_a_one_line_error(path_text: str) -> None:
+def test_an_invalid_path_gives_a_two_line_error(path_text: str) -> None:
     with pytest.raises(InvalidOptionError, match="path"):
         parse_user_path(path_text)
     with pytest.raises(LocalModelError, match="can't be read"):
@@ -178,7 +178,7 @@ def test_a_pipe_is_rejected_as_model_and_configuration(tmp_path: Path) -> None:
         read_config(tmp_path / "pipe")
 
 
-def test_a_damaged_configuration_gives_a_one_line_error(tmp_path: Path) -> None:
+def test_a_damaged_configuration_gives_a_two_line_error(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for text in (DEEP, json.dumps([]), "{"):
         path.write_text(text)

@@ -66,7 +66,8 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         _("model"): lambda: _check_model(session),
         _("notebook"): lambda: _check_notebook(session, options.path),
     }
-    rows = tuple((name, *_run_check(check)) for name, check in checks.items())
+    results = ((name, *_run_check(check)) for name, check in checks.items())
+    rows = tuple(sorted(results, key=lambda row: not row[2]))  # problems first
     problem_count = sum(1 for *_, hint in rows if hint)
     return Table((_("check"), _("result"), _("what to do")), rows, _format_summary(problem_count))
 

@@ -67,7 +67,7 @@ def _backend_rows(session: Session) -> list[Row]:
     try:
         credentials = backend.credential_store.find()
     except SetupError as error:
-        return [*rows, (_("account"), _("none"), str(error))]
+        return [*rows, (_("account"), _("none"), error.format_line())]
     return [*rows, (_("account"), f"…{credentials.account_suffix}", credentials.source)]
 
 

@@ -72,7 +72,9 @@ def format_usage_footer(answer: Answer, style: str) -> str:
         if style == "full"
         else [_format_answer_cost(answer), format_seconds(answer.seconds)]
     )
-    return "\n".join([" · ".join(parts), *format_footer_notes(answer)])
+    # The error below an interrupted answer says that it is incomplete.
+    notes = answer.notes if answer.finish_reason == "interrupted" else format_footer_notes(answer)
+    return "\n".join([" · ".join(parts), *notes])
 
 
 def format_column_footer(answer: Answer) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import state_files
+from ..arguments import format_suggestions
 from ..errors import InvalidOptionError, ModelNotFoundError
 from ..i18n import _, mark
 from ..types.usage import Catalog, Model
@@ -259,14 +260,10 @@ def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
 
 def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:
     """Return the error for an unknown model name, with the most similar names in its hint."""
-    suggestions = suggest_models(name, catalog)
-    hint = _(ModelNotFoundError.default_hint)
-    if suggestions:
-        similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
-        hint = f"{similar} {hint}"
+    suggestion = format_suggestions(suggest_models(name, catalog))
     return ModelNotFoundError(
         _("The model {name!r} is not in the list of {date}").format(name=name, date=catalog.date),
-        hint,
+        f"{suggestion} {_(ModelNotFoundError.default_hint)}".lstrip(),
     )
 
 

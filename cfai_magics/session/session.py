@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import forks
-from ..arguments import check_method_arguments, require_str
+from ..arguments import check_method_arguments, format_suggestions, require_str
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -592,10 +592,8 @@ class Session(forks.ChildForkHook, Unpicklable):
         from ..pricing.catalog import suggest_models
 
         if isinstance(error, ModelNotFoundError) and error.model:
-            suggestions = suggest_models(error.model, self.catalog())
-            if suggestions:
-                similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
-                error.hint = f"{similar} {error.hint}"
+            suggestion = format_suggestions(suggest_models(error.model, self.catalog()))
+            error.hint = f"{suggestion} {error.hint}".lstrip()
         if isinstance(error, DailyQuotaError) and self.backend.is_cloudflare:
             self.accounting.mark_quota_exhausted()
             error.hint = self.accounting.quota_error(error.cause).hint

@@ -303,7 +303,7 @@ def test_a_changed_output_asks_again(kernel: Kernel, account: Standin, path: Pat
 
 def test_a_shell_has_no_cells(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "--context", "above", "Hi"]) != 0
-    message = "--context: a shell has no cells. Use --context in a notebook or in IPython."
+    message = "--context: a shell has no cells.\nUse --context in a notebook or in IPython."
     assert message in capsys.readouterr().err
     assert account.requests == ()
 

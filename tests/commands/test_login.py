@@ -1,5 +1,6 @@
 """Test `%cfai login`, `logout` and `status` as in a terminal."""
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -36,7 +37,9 @@ def session(cloudflare: Standin, home: Path) -> Iterator[Session]:
 def frontend_with_input(session: Session, *inputs: str) -> Frontend:
     answers = iter(inputs)
     return create_shell_frontend(session)._replace(
-        prompt_secret=lambda _prompt: next(answers), print=print
+        prompt_secret=lambda _prompt: next(answers),
+        prompt_account_id=lambda _prompt: next(answers),
+        print=print,
     )
 
 
@@ -119,10 +122,7 @@ def test_logout_deletes_the_credentials(session: Session, cloudflare: Standin) -
 def test_login_without_user_input_raises_a_setup_error(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(_prompt: str) -> str:
-        raise EOFError
-
-    monkeypatch.setattr("getpass.getpass", closed)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(SetupError, match="This front end can't ask for input"):
         run("login", [], create_shell_frontend(session), "cfai")
 

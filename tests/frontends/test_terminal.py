@@ -70,14 +70,15 @@ def test_an_empty_table_is_one_line(terminal: pexpect.spawn) -> None:
     assert "Out[2]: No conversations yet. -c continues kernel " in terminal.before
     terminal.sendline("%cfai usage")
     terminal.expect(PROMPT)
-    assert terminal.before.startswith("Out[3]: 0 calls today (UTC)")
+    assert terminal.before.startswith("Out[3]: No calls today (UTC).")
 
 
-def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
+def test_an_error_has_two_lines(terminal: pexpect.spawn) -> None:
     terminal.sendline("%cfai nonsense")
     terminal.expect(PROMPT)
     assert terminal.before.strip().splitlines() == [
-        "InvalidOptionError: Unknown command 'nonsense'. %cfai help lists the commands."
+        "InvalidOptionError: Unknown command 'nonsense'.",
+        "%cfai help lists the commands.",
     ]
 
 

@@ -117,7 +117,7 @@ def test_a_value_is_formatted_as_in_an_f_string(text: str, value: Any) -> None:
         ("{{x:d}}", "{{x:d}}: ValueError: Unknown format code 'd'"),
     ],
 )
-def test_a_failed_field_raises_one_line_that_names_it(text: str, message: str) -> None:
+def test_a_failed_field_raises_two_lines_that_name_it(text: str, message: str) -> None:
     with pytest.raises(VariableError) as caught:
         value_of(text, d={}, x="a")
     assert str(caught.value).startswith(message)
@@ -164,9 +164,7 @@ def raise_error(error: BaseException) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_any_error_in_a_field_is_one_line_that_names_it(
-    error: BaseException, message: str
-) -> None:
+def test_any_error_in_a_field_names_it_in_two_lines(error: BaseException, message: str) -> None:
     with pytest.raises(VariableError) as caught:
         value_of("{{f(e)}}", f=raise_error, e=error)
     assert str(caught.value).startswith(f"{{{{f(e)}}}}: {message}")
