@@ -234,7 +234,8 @@ def find_closest(name: str, known_names: Collection[str]) -> list[str]:
 
 def format_suggestions(names: Iterable[str]) -> str:
     """Return the question "Did you mean …?" with the names, or "" if there are none."""
-    alternatives = _(" or ").join(dict.fromkeys(names))
+    *others, last = [*dict.fromkeys(names)] or [""]
+    alternatives = _(" or ").join(filter(None, (", ".join(others), last)))
     return _("Did you mean {names}?").format(names=alternatives) if alternatives else ""
 
 

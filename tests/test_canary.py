@@ -16,6 +16,10 @@ from tests.standin import Standin
 
 pytestmark = pytest.mark.slow
 
+HINTS = {
+    "Account ID: ": "Enter the account ID again",
+    "API token: ": "Enter the API token again",
+}
 SECRET_NAMES = ["token", "older token", "part of a token", "words with a token"]
 
 CELLS = (
@@ -90,13 +94,12 @@ def answer_prompts(kernel: Kernel, code: str, *answers: str) -> Cell:
     for answer in answers:
         asked = kernel.client.get_stdin_msg(timeout=60)["content"]
         prompt = asked["prompt"]
-        name = prompt.removesuffix(": ")
         if prompt in prompts:
-            kernel.until_shown(running, f"Enter the {name} again")
+            kernel.until_shown(running, HINTS[prompt])
         elif not prompts:
             kernel.until_shown(running, "API tokens page")
         prompts.append(prompt)
-        assert asked["password"] is (name == "API token")
+        assert asked["password"] is (prompt == "API token: ")
         if not asked["password"]:
             cell.outputs.append({"name": "stdin", "text": f"{prompt}{answer}\n"})
         kernel.client.input(answer)

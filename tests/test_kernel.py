@@ -231,6 +231,15 @@ def test_an_interrupt_before_the_first_word_is_reported(
     assert "Interrupted" not in cell.text
 
 
+def test_an_interrupted_command_shows_one_message(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(delay_before_headers=300)
+    running = kernel.start("%cfai models --refresh")
+    assert cloudflare.wait_for(lambda server: server.requests != ())
+    cell = kernel.interrupt(running)
+    assert cell.traceback == ["InterruptedAnswerError: Interrupted.\nRun the cell again."]
+    assert cell.outputs == []
+
+
 def test_an_interrupt_between_retries_removes_the_retry_message(
     kernel: Kernel, cloudflare: Standin
 ) -> None:

@@ -140,13 +140,14 @@ class OptionParser(ArgumentParser):
         """Return the options, or the values of an option, that the user may have meant."""
         unknown_options = re.fullmatch(UNKNOWN_OPTIONS_PATTERN, message, re.DOTALL)
         if unknown_options:
-            names = (word.partition("=")[0] for word in unknown_options["words"].split())
-            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            words = [word.partition("=")[0] for word in unknown_options["words"].split()]
+            flags = self._option_string_actions
+            names = [flag.removeprefix("--") for flag in flags if flag.startswith("--")]
             return [
-                flag
-                for name in names
-                if name.startswith("-")
-                for flag in find_closest(name, flags)
+                f"--{name}"
+                for word in words
+                if word.startswith("-")
+                for name in find_closest(word.lstrip("-"), names)
             ]
         invalid_choice = re.fullmatch(INVALID_CHOICE_PATTERN, message, re.DOTALL)
         if invalid_choice:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import state_files
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table
+from ..display.tables import Table, format_date
 from ..errors import CfaiError, MissingCredentialsError, SetupError
 from ..i18n import _, mark, ngettext
 from ..notebook import describe_front_end
@@ -328,7 +328,7 @@ def _check_model_list(session: Session) -> CheckResult:
     age = (datetime.now(UTC).date() - date.fromisoformat(catalog.date)).days
     description = ngettext(
         "{source}, from {date}, {count} day old", "{source}, from {date}, {count} days old", age
-    ).format(source=_(SOURCE_LABELS[catalog.source]), date=catalog.date, count=age)
+    ).format(source=_(SOURCE_LABELS[catalog.source]), date=format_date(catalog.date), count=age)
     return description, _("Run %cfai models --refresh.") if age > MAX_LIST_AGE_DAYS else ""
 
 
@@ -337,7 +337,7 @@ def _check_model(session: Session) -> CheckResult:
     if model.deprecation_date is None:
         return model.name, ""
     message = _("{model} retires on {date}")
-    return message.format(model=model.name, date=model.deprecation_date), _(
+    return message.format(model=model.name, date=format_date(model.deprecation_date)), _(
         "Choose another model with %cfai use."
     )
 

@@ -35,9 +35,9 @@ LOGIN_SERVER_HELP = mark(
     "use another OpenAI-compatible server and enter its key; off switches back"
 )
 ACCOUNT_ID_HINT = mark(
-    "Enter the account ID again. It has 32 characters, 0-9 and a-f, and is on {account_page}."
+    "Enter the account ID again. It has 32 characters, 0-9 and a-f: {account_page}"
 )
-TOKEN_HINT = mark("Enter the API token again, or create a new one on {token_page}.")
+TOKEN_HINT = mark("Enter the API token again, or create a new one: {token_page}")
 MAX_RETRIES = 4  # of each question; then the command fails
 T = TypeVar("T")
 OPTIONS = (

@@ -276,4 +276,4 @@ def suggest_models(name: str, catalog: Catalog) -> list[str]:
     short_names = {model.short_name.lower(): model.short_name for model in others}
     close_matches = get_close_matches(query, short_names, n=3, cutoff=0.5)
     containing = [short for short in short_names if query and query in short]
-    return [short_names[short] for short in dict.fromkeys(close_matches + containing)][:3]
+    return [short_names[short] for short in dict.fromkeys(containing + close_matches)][:3]

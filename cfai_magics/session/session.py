@@ -592,7 +592,13 @@ class Session(forks.ChildForkHook, Unpicklable):
         from ..pricing.catalog import suggest_models
 
         if isinstance(error, ModelNotFoundError) and error.model:
-            suggestion = format_suggestions(suggest_models(error.model, self.catalog()))
+            names = suggest_models(error.model, self.catalog())
+            is_listed = any(model.name == error.model for model in self.catalog().models)
+            suggestion = (
+                _("Similar models: {names}.").format(names=", ".join(names))
+                if is_listed and names  # the name is correct, but the model is retired
+                else format_suggestions(names)
+            )
             error.hint = f"{suggestion} {error.hint}".lstrip()
         if isinstance(error, DailyQuotaError) and self.backend.is_cloudflare:
             self.accounting.mark_quota_exhausted()
