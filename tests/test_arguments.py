@@ -130,7 +130,7 @@ def test_the_closest_name_is_suggested(given: str, closest: str) -> None:
         if label == "Request()" and given == "max":  # it has no max_neurons
             closest = "max_tokens"
         assert str(error_of(function, *args, **{given: 1})) == (
-            f"{label} does not accept the argument {given}. Did you mean {closest}? "
+            f"{label} does not accept the argument {given}.\nDid you mean {closest}? "
             "Use extra={…} for other fields of the request."
         )
 

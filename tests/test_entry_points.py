@@ -127,7 +127,7 @@ def test_a_prompt_whose_values_are_empty_is_not_sent(
 ) -> None:
     result = loaded.run_cell(f"get_ipython().run_cell_magic('cfai', '', '{{{{{value}}}}}')")
     assert str(result.error_in_exec) == (
-        "The prompt is empty. The values of its expressions contain no text."
+        "The prompt is empty.\nThe values of its expressions contain no text."
     )
     assert account.requests == ()
 

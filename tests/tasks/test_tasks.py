@@ -205,7 +205,7 @@ def test_documents_with_the_same_name_are_all_sent(kernel: Kernel, cloudflare: S
         ("image -m bge-m3", "x", "bge-m3 is a model for Text Embeddings, not for --task image"),
         ("image", "x" * 2049, "The prompt has 2,049 characters; the maximum is 2,048"),
         ("image --image plot.png", "x", "flux-1-schnell does not take 1 input image"),
-        ("image --max-neurons 5", "x", "this call may cost 172.8. Raise --max-neurons"),
+        ("image --max-neurons 5", "x", "this call may cost 172.8.\nRaise --max-neurons"),
         ("transcribe", "note.txt", "note.txt is not audio in a supported format"),
         ("transcribe", "none.mp3", "--task transcribe none.mp3: No such file"),
         ("transcribe", "{{texts}}", "list is not bytes, a path or a URL"),
