@@ -138,7 +138,7 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         (
             "%%cfai -m gemma-4-26b-a4b\nHi",
             "ModelNotFoundError",
-            "Did you mean gemma-4-26b-a4b-it?",
+            "Did you mean gemma-4-26b-a4b-it",
         ),
         ("%%cfai --temprature 0\nHi", "InvalidOptionError", "Did you mean --temperature?"),
         ("%cfai modles", "InvalidOptionError", "Did you mean %cfai models?"),

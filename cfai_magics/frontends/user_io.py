@@ -1,5 +1,6 @@
 """Print answers and ask the user for input. All front ends use these functions."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -130,11 +131,10 @@ def _is_unsafe(text: str) -> bool:
 
 def _erase_terminal_lines(columns: int) -> None:
     """Erase the last line that was printed, which has this number of columns."""
-    from shutil import get_terminal_size
-
     if sys.stdout is None or not sys.stdout.isatty():
         return
-    rows = max(1, -(-columns // get_terminal_size().columns))
+    width = os.get_terminal_size(sys.stdout.fileno()).columns or columns
+    rows = max(1, -(-columns // width))
     write_sanitized(sys.stdout, f"\x1b[{rows}A\x1b[J", flushes=True)
 
 
