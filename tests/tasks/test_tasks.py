@@ -226,7 +226,7 @@ def test_documents_with_the_same_name_are_all_sent(kernel: Kernel, cloudflare: S
         ("embed", "{{(1 / 0 for _ in texts)}}", "ZeroDivisionError: division by zero"),
         ("embed", "{{[type('T', (), {'__str__': len})()]}}", "TypeError: len() takes"),
         ("embed", "a {{type('T', (), {'__str__': len})()}}", "TypeError: len() takes"),
-        ("embed", "a {{dict([(1, 2), ('1', 3)])}}", 'have the same text "1". Rename one of them.'),
+        ("embed", "a {{dict([(1, 2), ('1', 3)])}}", 'have the same text "1".\nRename one'),
         ("embed", "{{[bytes(2)]}}", "item 0 is of type bytes, not a text"),
         ("embed", "{{[print()]}}", "item 0 has no value"),
         ("embed", "{{texts and None}}", "texts and None has no value"),
