@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial, wraps
 from operator import index
@@ -180,12 +180,10 @@ class _Parameters:
         )
 
     def _unknown_error(self, unknown: list[str]) -> InvalidOptionError:
-        suggestions = dict.fromkeys(
+        suggestions = [
             suggestion for name in unknown for suggestion in find_closest(name, self._names)
-        )
-        hint = self._format_names()
-        if suggestions:
-            hint = _("Did you mean {names}?").format(names=_(" or ").join(suggestions))
+        ]
+        hint = format_suggestions(suggestions) or self._format_names()
         if "extra" in self._names:
             note = _("Use {argument} for other fields of the request.")
             hint = f"{hint} {note.format(argument='extra={…}')}"
@@ -232,6 +230,13 @@ def find_closest(name: str, known_names: Collection[str]) -> list[str]:
         if by_prefix:
             return by_prefix
     return get_close_matches(prefix, known_names, n=1)
+
+
+def format_suggestions(names: Iterable[str]) -> str:
+    """Return the question "Did you mean …?" with the names, or "" if there are none."""
+    *others, last = [*dict.fromkeys(names)] or [""]
+    alternatives = _(" or ").join(filter(None, (", ".join(others), last)))
+    return _("Did you mean {names}?").format(names=alternatives) if alternatives else ""
 
 
 # --- values

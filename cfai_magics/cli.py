@@ -5,6 +5,7 @@ import sys
 from . import __version__
 from .commands import run
 from .errors import CfaiError, InterruptedAnswerError
+from .i18n import _
 from .output import write_sanitized, write_text
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -25,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
         write_text(sys.stderr, to_shell_syntax(f"cfai: {error}\n"))
         return EXIT_INTERRUPTED if isinstance(error, InterruptedAnswerError) else 1
     except KeyboardInterrupt:
+        interrupted = _("Interrupted")
+        write_text(sys.stderr, f"cfai: {interrupted}.\n")
         return EXIT_INTERRUPTED
     return 0
 

@@ -50,7 +50,7 @@ from .terminal import sanitize_line, sanitize_text
 class CfaiError(Exception):
     """Base class of all errors, each with a cause and a hint about what to do next.
 
-    A notebook shows both on one line instead of a traceback, and the cell still fails. `model` is
+    A notebook shows them on two lines instead of a traceback, and the cell still fails. `model` is
     the model of the failed request, if any. `text` is the part of the answer received before the
     error, and `answer` is the same part as an Answer object. `usage` is the usage that the ledger
     has for the failed call; None if it has no such call. A client without a ledger sets it to the
@@ -102,11 +102,23 @@ class CfaiError(Exception):
         return ", ".join(part.format(value=value) for part, value in parts if value is not None)
 
     def __str__(self) -> str:
+        return "\n".join(filter(None, (self._sentence, sanitize_line(self.hint))))
+
+    def format_line(self) -> str:
+        """Return the cause and the hint on one line, for example for a table cell or a log."""
+        hint = sanitize_line(self.hint)
+        if not hint:
+            return self._sentence
+        return _("{cause} {hint}").format(cause=self._sentence, hint=hint)
+
+    @property
+    def _sentence(self) -> str:
+        """The cause with the error code, the HTTP status and the request ID."""
         reference = f" ({self.reference})" if self.reference else ""
-        line = _("{cause}{reference}. {hint}").format(
-            cause=self.cause.rstrip(".。"), reference=reference, hint=self.hint
+        sentence = _("{cause}{reference}.").format(
+            cause=self.cause.rstrip(".。"), reference=reference
         )
-        return sanitize_line(line).rstrip()
+        return sanitize_line(sentence)
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]

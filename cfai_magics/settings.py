@@ -23,7 +23,7 @@ from traitlets import (
 from traitlets.config import Config, Configurable
 
 from . import state_files
-from .arguments import MAX_TEMPERATURE, MAX_TOKENS, find_closest
+from .arguments import MAX_TEMPERATURE, MAX_TOKENS, find_closest, format_suggestions
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
 from .i18n import _, is_supported, list_languages, mark, ngettext, set_language
@@ -328,10 +328,8 @@ class Cfai(Configurable):
 
 
 def _unknown_setting_error(name: str) -> InvalidSettingError:
-    closest = find_closest(name, Cfai.class_trait_names(config=True))
-    hint = _("%config Cfai lists all settings.")
-    if closest:
-        hint = f"{_('Did you mean {names}?').format(names=_(' or ').join(closest))} {hint}"
+    suggestion = format_suggestions(find_closest(name, Cfai.class_trait_names(config=True)))
+    hint = f"{suggestion} {_('%config Cfai lists all settings.')}".lstrip()
     return InvalidSettingError(_("There is no setting {name}").format(name=name), hint)
 
 

@@ -24,6 +24,7 @@ class Cell:
     traceback: list[str] = field(default_factory=list)
     ename: str = ""
     done: bool = False
+    may_clear: bool = False  # whether the cell may clear its output
 
     @property
     def text(self) -> str:
@@ -130,7 +131,8 @@ def _take_in(cell: Cell, kind: str, content: dict[str, Any]) -> None:
     elif kind == "update_display_data":
         cell.outputs[cell.ids[content["transient"]["display_id"]]] = {"data": content["data"]}
     elif kind == "clear_output":
-        raise AssertionError("clear_output may delete outputs of other code")
+        assert cell.may_clear, "clear_output may delete outputs of other code"
+        cell.outputs.clear()
 
 
 def _write(cell: Cell, name: str, text: str) -> None:

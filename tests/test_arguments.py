@@ -64,7 +64,7 @@ def calls(account: Standin) -> Iterator[dict[str, tuple[Call, tuple[Any, ...]]]]
 def error_of(function: Call, *args: Any, **kwargs: Any) -> InvalidOptionError:
     with pytest.raises(InvalidOptionError) as caught:
         function(*args, **kwargs)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("\n") <= 1
     return caught.value
 
 
@@ -130,16 +130,16 @@ def test_the_closest_name_is_suggested(given: str, closest: str) -> None:
         if label == "Request()" and given == "max":  # it has no max_neurons
             closest = "max_tokens"
         assert str(error_of(function, *args, **{given: 1})) == (
-            f"{label} does not accept the argument {given}. Did you mean {closest}? "
+            f"{label} does not accept the argument {given}.\nDid you mean {closest}? "
             "Use extra={…} for other fields of the request."
         )
 
 
-def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kernel) -> None:
+def test_a_notebook_shows_two_lines_for_a_misspelled_argument(module_kernel: Kernel) -> None:
     cell = module_kernel.run("import cfai_magics\ncfai_magics.ask('hi', temprature=1)")
     (line,) = cell.traceback
     assert line == (
-        "InvalidOptionError: ask() does not accept the argument temprature. "
+        "InvalidOptionError: ask() does not accept the argument temprature.\n"
         "Did you mean temperature? "
         "Use extra={…} for other fields of the request."
     )
@@ -364,7 +364,7 @@ def test_a_cell_rejects_numbers_that_cannot_be_priced(
     result = shell.run_cell(f"%%cfai {line}\nHi")
     extension.unload(shell)
     assert isinstance(result.error_in_exec, InvalidOptionError)
-    assert "\n" not in str(result.error_in_exec)
+    assert str(result.error_in_exec).count("\n") <= 1
     assert account.requests == ()
 
 

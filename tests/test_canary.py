@@ -10,11 +10,17 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.canaries import reachable
+from tests.canaries import older_token, reachable, token
 from tests.kernels import Cell, Kernel, running_kernel
 from tests.standin import Standin
 
 pytestmark = pytest.mark.slow
+
+HINTS = {
+    "Account ID: ": "Enter the account ID again",
+    "API token: ": "Enter the API token again",
+}
+SECRET_NAMES = ["token", "older token", "part of a token", "words with a token"]
 
 CELLS = (
     "%xmode Verbose",
@@ -76,26 +82,41 @@ def test_the_ipython_history_contains_no_token(
     assert account.token.encode() not in history.read_bytes()
 
 
-def answer_prompts(kernel: Kernel, code: str, *answers: str) -> str:
-    """Run a cell that asks for input, type the answers, and return its messages as text."""
-    request = kernel.client.execute(code, allow_stdin=True)
+def answer_prompts(kernel: Kernel, code: str, *answers: str) -> Cell:
+    """Run a cell that asks for input, and type the answers.
+
+    Like JupyterLab, add the answers that the user sees to the cell's outputs.
+    """
+    running = kernel.start(code, stdin=True)
+    cell = running[1]
+    cell.may_clear = True
+    prompts: list[str] = []
     for answer in answers:
-        prompt = kernel.client.get_stdin_msg(timeout=60)
-        assert prompt["content"]["password"] is True
+        asked = kernel.client.get_stdin_msg(timeout=60)["content"]
+        prompt = asked["prompt"]
+        if prompt in prompts:
+            kernel.until_shown(running, HINTS[prompt])
+        elif not prompts:
+            kernel.until_shown(running, "API tokens page")
+        prompts.append(prompt)
+        assert asked["password"] is (prompt == "API token: ")
+        if not asked["password"]:
+            cell.outputs.append({"name": "stdin", "text": f"{prompt}{answer}\n"})
         kernel.client.input(answer)
-    return repr(kernel.finish((request, Cell())))
+    return kernel.finish(running)
 
 
-def test_login_hides_its_input_verifies_the_token_and_saves_it(
+def test_login_hides_the_token_verifies_and_saves_it(
     cloudflare: Standin, home: Path, tmp_path: Path
 ) -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
         kernel.run("%load_ext cfai_magics")
         assert kernel.run("%%cfai\nHi").ename == "MissingCredentialsError"
-        output = answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
-        assert "Token verified: user token, active" in output
-        assert cloudflare.token not in output
-        assert cloudflare.account_id not in output
+        cell = answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
+        assert "Token verified: user token, active" in cell.text
+        assert "https://dash.cloudflare.com/profile/api-tokens" in cell.text
+        assert f"Account ID: {cloudflare.account_id}" in cell.text
+        assert cloudflare.token not in repr(cell)
         assert kernel.run("%%cfai\nHi").mime("text/markdown")
         assert f"…{cloudflare.account_id[-4:]}" in kernel.run("%cfai status").text
         kernel.run("%cfai logout")
@@ -110,21 +131,47 @@ def test_only_the_owner_can_read_saved_credentials(cloudflare: Standin, home: Pa
     assert [stat.S_IMODE(path.stat().st_mode) for path in with_token] == [0o600]
 
 
-@pytest.mark.parametrize("field", ["account ID", "token"])
-def test_an_invalid_login_is_rejected_and_not_saved(
-    cloudflare: Standin, home: Path, field: str
+@pytest.mark.parametrize(
+    "secret", [token(), older_token(), token()[:-9], f"id {token()}"], ids=SECRET_NAMES
+)
+def test_login_removes_a_secret_that_was_typed_as_the_account_id(
+    cloudflare: Standin, home: Path, secret: str
 ) -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
         kernel.run("%load_ext cfai_magics")
-        if field == "account ID":
-            output = answer_prompts(kernel, "%cfai login", cloudflare.token)
-            assert "looks like an API token" in output
-        else:
-            wrong = cloudflare.token[:-4] + "0000"
-            output = answer_prompts(kernel, "%cfai login", cloudflare.account_id, wrong)
-            assert "AuthenticationError" in output
-        assert cloudflare.token not in output
-    assert not [p for p in files_below(home) if cloudflare.token.encode() in p.read_bytes()]
+        answers = (secret, cloudflare.account_id, cloudflare.token)
+        cell = answer_prompts(kernel, "%cfai login", *answers)
+        assert "The token is active" in cell.text
+        assert f"Account ID: {cloudflare.account_id}" in cell.text
+        assert secret not in repr(cell)
+        kernel.run("get_ipython().history_manager.writeout_cache()")
+        assert secret not in kernel.run("%history").text
+    assert not [path for path in files_below(home) if secret.encode() in path.read_bytes()]
+
+
+def test_login_asks_again_only_for_the_wrong_field(cloudflare: Standin, home: Path) -> None:
+    wrong_token = cloudflare.token[:-4] + "0000"
+    with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        mistyped_id = cloudflare.account_id[:-1]
+        answers = (mistyped_id, cloudflare.account_id, wrong_token, cloudflare.token)
+        cell = answer_prompts(kernel, "%cfai login", *answers)
+    assert cell.ename == ""
+    assert "The token is active" in cell.text
+    assert f"Account ID: {mistyped_id}\n" in cell.text, "it is shown as typed"
+    assert wrong_token not in repr(cell)
+    assert cloudflare.token not in repr(cell)
+
+
+def test_a_login_with_only_wrong_tokens_fails_and_saves_nothing(
+    cloudflare: Standin, home: Path
+) -> None:
+    wrong = [cloudflare.token[:-4] + f"000{number}" for number in range(5)]
+    with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        cell = answer_prompts(kernel, "%cfai login", cloudflare.account_id, *wrong)
+    assert cell.ename == "AuthenticationError"
+    assert not [path for path in files_below(home) if b"cfut_" in path.read_bytes()]
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ def test_ask_prints_the_answer_on_stdout_and_the_footer_on_stderr(account: Stand
     assert account.requests[-1].json["messages"] == [{"role": "user", "content": "why blue?"}]
 
 
-def test_a_missing_account_gives_a_one_line_error_with_a_shell_command(
+def test_a_missing_account_gives_a_two_line_error_with_a_shell_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["ask", "Hi"]) == 1
     output = capsys.readouterr().err
-    assert output.count("\n") == 1
+    assert output.count("\n") == 2
     assert output.count("cfai login") == 1
     assert "%cfai" not in output
 
@@ -63,7 +63,7 @@ def test_ctrl_c_exits_with_code_130(account: Standin) -> None:
         process.send_signal(signal.SIGINT)
         output = process.stderr.read()
     assert process.returncode == 130
-    assert output.splitlines()[-1] == "cfai: The answer was interrupted."
+    assert output.splitlines()[-1] == "cfai: Interrupted."
 
 
 @pytest.mark.parametrize(("module", "can_interrupt"), [("tests.conftest", True), ("os", False)])
@@ -136,7 +136,7 @@ def test_models_falls_back_to_the_built_in_list_with_a_note(
 ) -> None:
     assert main(["models"]) == 0
     assert (
-        "Built-in list from 2026-11-26; the current list is not available"
+        "Built-in list from 26 Nov 2026; cfai login gets the current one."
         in capsys.readouterr().out
     )
 

@@ -137,13 +137,13 @@ def test_a_secret_is_rejected_and_not_printed(
         (f"# {'x' * 100_000}", "larger than 100,000 bytes"),
     ],
 )
-def test_an_invalid_file_gives_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_file_gives_a_two_line_error(tmp_path: Path, text: str, message: str) -> None:
     path = course_in(tmp_path, text)
     with pytest.raises(InvalidOptionError) as caught:
         read_course(path)
     assert message.lower() in str(caught.value).lower()
     assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("\n") <= 1
 
 
 def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert read_course(path).settings == {"max_tokens": 5}
 
 
-def test_a_file_that_is_not_text_gives_a_one_line_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_gives_a_two_line_error(tmp_path: Path) -> None:
     path = tmp_path / "cfai.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidOptionError, match="can't be read"):

@@ -127,7 +127,7 @@ def test_a_prompt_whose_values_are_empty_is_not_sent(
 ) -> None:
     result = loaded.run_cell(f"get_ipython().run_cell_magic('cfai', '', '{{{{{value}}}}}')")
     assert str(result.error_in_exec) == (
-        "The prompt is empty. The values of its expressions contain no text."
+        "The prompt is empty.\nThe values of its expressions contain no text."
     )
     assert account.requests == ()
 
@@ -197,7 +197,7 @@ ERRORS = {
 
 @pytest.mark.parametrize(("code", "message"), ERRORS.values(), ids=ERRORS)
 @pytest.mark.parametrize("option", ["--schema", "--tools", "--image", "{{"])
-def test_an_error_of_an_expression_is_one_line_that_names_it(
+def test_an_error_of_an_expression_names_it_in_two_lines(
     loaded: InteractiveShell, account: Standin, option: str, code: str, message: str
 ) -> None:
     loaded.run_cell(FAILING.format(code))
@@ -208,7 +208,7 @@ def test_an_error_of_an_expression_is_one_line_that_names_it(
     source = "{{x.part}}" if option == "{{" else f"{option} x.part"
     expected = message.removeprefix("NameError: ") if option == "{{" else message
     assert error.startswith(f"{source}: {expected}")
-    assert "\n" not in error
+    assert error.count("\n") <= 1
     assert account.requests == ()
 
 

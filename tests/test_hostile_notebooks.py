@@ -1,4 +1,4 @@
-"""Notebook files with unusual content are read, or rejected in one line."""
+"""Notebook files with unusual content are read, or rejected in two lines."""
 
 import csv
 import io
@@ -54,14 +54,14 @@ def read(request: pytest.FixtureRequest) -> Callable[[Path], Any]:
         pytest.param('{"cells": {"a": 1}}', id="cells of a wrong type"),
     ],
 )
-def test_invalid_notebooks_are_rejected_in_one_line(
+def test_invalid_notebooks_are_rejected_in_two_lines(
     read: Callable[[Path], Any], tmp_path: Path, content: str
 ) -> None:
     path = tmp_path / "lesson.ipynb"
     path.write_text(content)
     with pytest.raises(InvalidOptionError, match="is not a notebook") as caught:
         read(path)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("\n") <= 1
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,10 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         (
             "%%cfai -m gemma-4-26b-a4b\nHi",
             "ModelNotFoundError",
-            "Similar names: gemma-4-26b-a4b-it",
+            "Did you mean gemma-4-26b-a4b-it",
         ),
+        ("%%cfai --temprature 0\nHi", "InvalidOptionError", "Did you mean --temperature?"),
+        ("%cfai modles", "InvalidOptionError", "Did you mean %cfai models?"),
         ("%%cfai -p x\nHi", "InvalidOptionError", "K=V"),
         ("%%cfai -p model=x\nHi", "InvalidOptionError", "Use -m"),
         ("%%cfai -o not-a-name\nHi", "InvalidOptionError", "not a valid variable name"),
@@ -155,7 +157,7 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         ("%cfai use", "InvalidOptionError", "the following arguments are required: model"),
     ],
 )
-def test_invalid_input_gives_a_one_line_error_and_sends_nothing(
+def test_invalid_input_gives_a_two_line_error_and_sends_nothing(
     kernel: Kernel, cloudflare: Standin, code: str, ename: str, message: str
 ) -> None:
     cell = kernel.run(code)
@@ -166,7 +168,7 @@ def test_invalid_input_gives_a_one_line_error_and_sends_nothing(
     assert cloudflare.requests == ()
 
 
-def test_a_rejected_request_fails_the_cell_with_a_one_line_error(
+def test_a_rejected_request_fails_the_cell_with_a_two_line_error(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(error=Fault.of(4006))
@@ -181,7 +183,7 @@ def test_a_rejected_request_fails_the_cell_with_a_one_line_error(
 def test_an_unknown_model_error_suggests_similar_names(kernel: Kernel) -> None:
     cell = kernel.run("%%cfai -m @cf/google/gemma-4-26b-a4b-i\nHi")
     assert cell.ename == "ModelNotFoundError"
-    assert "Similar names: gemma-4-26b-a4b-it" in cell.traceback[0]
+    assert "Did you mean gemma-4-26b-a4b-it" in cell.traceback[0]
 
 
 def test_an_incomplete_stream_keeps_its_text_and_fails_the_cell(
@@ -206,7 +208,10 @@ def test_an_interrupt_closes_the_connection_and_keeps_the_text(
     cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
     assert len(cell.traceback) == 1
-    assert "Interrupted. The answer is incomplete." in cell.text
+    assert cell.traceback == [
+        "InterruptedAnswerError: Interrupted.\nThe partial answer is in _cfai."
+    ]
+    assert "Interrupted" not in cell.text
     assert "neurons estimated" in cell.text
     assert cloudflare.wait_for(lambda c: c.disconnects > before), "the connection is still open"
     cloudflare.switch(answer=ANSWER, tokens_per_second=0)
@@ -225,7 +230,16 @@ def test_an_interrupt_before_the_first_word_is_reported(
     cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
     assert "before any text was received" in cell.traceback[0]
-    assert "Interrupted before the answer started." in cell.text
+    assert "Interrupted" not in cell.text
+
+
+def test_an_interrupted_command_shows_one_message(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(delay_before_headers=300)
+    running = kernel.start("%cfai models --refresh")
+    assert cloudflare.wait_for(lambda server: server.requests != ())
+    cell = kernel.interrupt(running)
+    assert cell.traceback == ["InterruptedAnswerError: Interrupted.\nRun the cell again."]
+    assert cell.outputs == []
 
 
 def test_an_interrupt_between_retries_removes_the_retry_message(

@@ -15,10 +15,7 @@ pytestmark = pytest.mark.slow
 
 LONG = "line one\n" * 2_000
 EMOJI = "smile \N{GRINNING FACE} done"
-FULL_DISK = (
-    "cfai: The output can't be written: No space left on device. Check the program or file that "
-    "it is redirected to."
-)
+FULL_DISK = "cfai: The output can't be written: No space left on device."
 COMMANDS = {
     "answer": ["ask", "Hi"],
     "JSON": ["ask", "Hi", "-f", "json"],
@@ -68,7 +65,7 @@ def test_characters_that_the_encoding_lacks_are_replaced(
 
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
-def test_a_full_disk_is_reported_in_one_line(account: Standin, words: list[str]) -> None:
+def test_a_full_disk_is_reported_in_two_lines(account: Standin, words: list[str]) -> None:
     account.switch(answer="ok")
     code, _output, errors = run_cfai(words, "> /dev/full")
     assert code == 1
@@ -89,10 +86,10 @@ def test_login_without_input_gives_one_message(home: Path) -> None:
     code, output, errors = run_cfai(["login"], "< /dev/null")
     assert (code, output) == (1, b"")
     assert "Warning" not in errors
-    assert errors.splitlines()[-1] == (
-        "cfai: This front end can't ask for input. Set CLOUDFLARE_ACCOUNT_ID and "
-        "CLOUDFLARE_API_TOKEN, or run cfai login in a terminal."
-    )
+    assert errors.splitlines()[-2:] == [
+        "cfai: This front end can't ask for input.",
+        "Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN, or run cfai login in a terminal.",
+    ]
     assert len(re.findall("^cfai: ", errors, re.MULTILINE)) == 1
     assert not home.exists()
 

@@ -114,7 +114,7 @@ def test_the_small_model_rejects_images(folder: Path) -> None:
 
 def test_an_unknown_model_is_an_error_before_any_cell_runs(folder: Path) -> None:
     path = lesson(folder, ("ears", SEEN))
-    with pytest.raises(InvalidOptionError, match=r"unknown model: ears.*eyes, vectors"):
+    with pytest.raises(InvalidOptionError, match=r"(?s)unknown model: ears.*eyes, vectors"):
         record(path, models=MODELS)
     assert sorted(each.name for each in folder.iterdir()) == ["dot.png", "home", "lesson.ipynb"]
 

@@ -53,7 +53,7 @@ def test_ipython_configuration_overrides_the_file(tmp_path: Path) -> None:
         pytest.param("max_tokens = 0", "max_tokens", id="a value out of range"),
     ],
 )
-def test_an_invalid_file_gives_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_file_gives_a_two_line_error(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "settings.toml").write_text(text)
     with pytest.raises(InvalidOptionError, match=message) as caught:
         load_settings(tmp_path)
@@ -103,7 +103,7 @@ def test_an_invalid_ipython_value_is_not_attributed_to_the_file(tmp_path: Path) 
     assert "settings.toml" not in str(caught.value)
 
 
-def test_an_unwritable_folder_gives_a_one_line_error(tmp_path: Path) -> None:
+def test_an_unwritable_folder_gives_a_two_line_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match="can't be written"):
         update_settings_file(tmp_path / "file" / "home", {"model": "m"})
@@ -125,8 +125,8 @@ INVALID = {
     "format = 'pdf'": "Can't set format: ",
     "recording = 'often'": "Can't set recording: ",
     "model = 'gpt-4o'": "cfai.toml allows only the model gemma-4-26b-a4b-it",
-    "temprature = 0.2": "There is no setting temprature. Did you mean temperature?",
-    "nonsense = 1": "There is no setting nonsense. %config Cfai lists all settings.",
+    "temprature = 0.2": "There is no setting temprature.\nDid you mean temperature?",
+    "nonsense = 1": "There is no setting nonsense.\n%config Cfai lists all settings.",
 }
 
 

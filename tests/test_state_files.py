@@ -149,7 +149,7 @@ def test_reading_a_pipe_fails_without_waiting(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("frontend", ["shell", "load_ext"])
-def test_an_invalid_home_gives_a_one_line_error(
+def test_an_invalid_home_gives_a_two_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, reason: str, frontend: str
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -167,7 +167,7 @@ def test_an_invalid_home_gives_a_one_line_error(
     assert "CFAI_HOME" in output
     assert reason in output
     assert "Traceback" not in output
-    assert len(output.strip().splitlines()) == 1
+    assert len(output.strip().splitlines()) == 2
 
 
 def test_relative_and_tilde_homes_are_resolved(
@@ -207,7 +207,7 @@ def test_an_invalid_timeout_is_rejected_and_changes_nothing(value: object) -> No
         pytest.param("model = 'x", "Expected", id="broken"),
     ],
 )
-def test_an_invalid_setting_gives_a_one_line_error_with_its_file(
+def test_an_invalid_setting_gives_a_two_line_error_with_its_file(
     home: Path, line: str, name: str
 ) -> None:
     home.mkdir()

@@ -84,7 +84,9 @@ def test_an_error_is_clean_in_every_form() -> None:
     error.hint += ATTACK
     assert unsafe_in(str(error)) == []
     assert unsafe_in("".join(error._render_traceback_())) == []
-    assert "\n" not in str(CfaiError(ATTACK, f"a\n{ATTACK}"))
+    error = CfaiError(ATTACK, f"a\n{ATTACK}")
+    assert str(error).count("\n") == 1
+    assert "\n" not in error.format_line()
 
 
 def test_a_table_has_one_line_per_row_and_aligned_columns() -> None:

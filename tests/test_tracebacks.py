@@ -147,6 +147,8 @@ class Prompts:
     def prompt_secret(self, _question: str) -> str:
         return self._answers.pop(0).reveal()
 
+    prompt_account_id = prompt_secret
+
     def print(self, _line: str) -> None:
         pass
 
@@ -378,7 +380,7 @@ def test_a_bug_reports_its_location_without_its_frames(account: Standin, home: P
         pytest.param(parse_account_id, id="typed in place of the account ID"),
     ],
 )
-def test_a_rejected_token_gives_a_one_line_error_without_the_token(
+def test_a_rejected_token_gives_a_two_line_error_without_the_token(
     make: Callable[[str], object],
 ) -> None:
     canary = token()
@@ -423,7 +425,7 @@ def test_objects_with_a_token_cannot_be_pickled(name: str, protocol: int) -> Non
     with pytest.raises(TypeError) as caught:
         pickle.dumps(objects_with(secret)[name], protocol)
     assert secret.reveal() not in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("\n") <= 1
 
 
 def auth_of(client: WorkersAI) -> httpx.Auth:

@@ -62,6 +62,7 @@ BackendKind = Literal["account", "local", "elsewhere"]
 Progress = Callable[[int, int], None]
 WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
+API_TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
 LOGIN_STEPS = (
     mark("In the Cloudflare dashboard, open Workers AI and select “Use REST API”."),
     mark(

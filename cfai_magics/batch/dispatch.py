@@ -160,7 +160,7 @@ class MapDispatcher:
         progress: MapProgress,
     ) -> None:
         if isinstance(outcome, CfaiError):
-            results.errors[key] = str(outcome)
+            results.errors[key] = outcome.format_line()
             if outcome.usage is not None:
                 results.failed_usages[key] = outcome.usage
             progress.count_finished(outcome.usage, is_failed=True)

@@ -150,7 +150,7 @@ class PromptTemplate:
         try:
             return to_text(value, size_limits).text
         except VariableError as error:
-            raise ValueError(f"{name}: {error}") from None
+            raise ValueError(f"{name}: {error.format_line()}") from None
         except PROGRAM_EXITS:
             raise
         except BaseException as error:  # noqa: BLE001 - the user's class can raise any error

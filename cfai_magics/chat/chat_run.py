@@ -349,7 +349,7 @@ class ChatRun(NamedTuple):
 
 def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
     if answer and (answer.text or answer.reasoning):
-        error = InterruptedAnswerError(_("The answer was interrupted"))
+        error = InterruptedAnswerError(_("Interrupted"))
     else:
         error = InterruptedAnswerError(
             _("Interrupted before any text was received"), _("The request may still be billed.")

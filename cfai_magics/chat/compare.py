@@ -165,7 +165,7 @@ class Comparison(NamedTuple):
 
 
 def _format_error(error: CfaiError | None) -> str:
-    return f"{type(error).__name__}: {error}" if error else ""
+    return f"{type(error).__name__}: {error.format_line()}" if error else ""
 
 
 def _raise_first_error(

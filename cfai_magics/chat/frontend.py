@@ -124,6 +124,8 @@ class Frontend(NamedTuple):
         start_progress: Starts a progress display. Takes `(title)`, and returns a callback that
             takes `(bytes_done, bytes_total)`.
         prompt_secret: Asks the user for a secret.
+        prompt_account_id: Asks the user for an account ID, which is shown as the user types it.
+            Text that may be a secret is removed from the screen or the cell's output.
         confirm: Asks the user a yes-or-no question.
         store_result: Stores an answer in a user variable. Takes `(name, answer)`.
         create_comparison_display: Creates the display for several answers. Takes `(variants,
@@ -140,6 +142,7 @@ class Frontend(NamedTuple):
     print: Callable[[str], None]
     start_progress: Callable[[str], Callable[[int, int], None]]
     prompt_secret: Callable[[str], str]
+    prompt_account_id: Callable[[str], str]
     confirm: Callable[[str], bool]
     store_result: Callable[[str, "Answer | AnswerSet"], None]
     create_comparison_display: Callable[

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn
 
+from ..arguments import find_closest, format_suggestions
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..settings import FORMATS
@@ -27,8 +28,16 @@ MAX_CONTEXT_DIGITS = 9  # more tokens than any context window
 
 HELP_HEADINGS = (mark("usage:"), mark("positional arguments:"), mark("options:"))
 # Regular expressions that match argparse's error messages, so that the messages can be translated.
+UNKNOWN_OPTIONS_PATTERN = r"unrecognized arguments: (?P<words>.+)"
+INVALID_CHOICE_PATTERN = (
+    r"argument (?P<option>\S+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)"
+)
 PARSER_MESSAGES = (
-    (r"unrecognized arguments: (?P<words>.+)", mark("unrecognized arguments: {words}")),
+    (UNKNOWN_OPTIONS_PATTERN, mark("unrecognized arguments: {words}")),
+    (
+        r"ambiguous option: (?P<option>\S+) could match (?P<options>.+)",
+        mark("{option} could be {options}"),
+    ),
     (
         r"the following arguments are required: (?P<names>.+)",
         mark("the following arguments are required: {names}"),
@@ -42,7 +51,7 @@ PARSER_MESSAGES = (
         mark("argument {option}: expected at least one argument"),
     ),
     (
-        r"argument (?P<option>\S+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)",
+        INVALID_CHOICE_PATTERN,
         mark("argument {option}: invalid choice: {value} (choose from {choices})"),
     ),
     (
@@ -116,13 +125,35 @@ class OptionParser(ArgumentParser):
             self.add_argument(*option.flags, **_translate_help(option.argparse_kwargs))
 
     def error(self, message: str) -> NoReturn:
-        """Raise InvalidOptionError with the parser's message."""
+        """Raise InvalidOptionError with the parser's message and the closest valid names."""
         hint = (
             _(self._hint)
             if self._hint
             else _("{command} -h shows its options.").format(command=self.prog)
         )
-        raise InvalidOptionError(f"{self.prog}: {_translate_error(message)}", hint)
+        suggestion = format_suggestions(self._suggest(message))
+        raise InvalidOptionError(
+            f"{self.prog}: {_translate_error(message)}", f"{suggestion} {hint}".lstrip()
+        )
+
+    def _suggest(self, message: str) -> list[str]:
+        """Return the options, or the values of an option, that the user may have meant."""
+        unknown_options = re.fullmatch(UNKNOWN_OPTIONS_PATTERN, message, re.DOTALL)
+        if unknown_options:
+            words = [word.partition("=")[0] for word in unknown_options["words"].split()]
+            flags = self._option_string_actions
+            names = [flag.removeprefix("--") for flag in flags if flag.startswith("--")]
+            return [
+                f"--{name}"
+                for word in words
+                if word.startswith("-")
+                for name in find_closest(word.lstrip("-"), names)
+            ]
+        invalid_choice = re.fullmatch(INVALID_CHOICE_PATTERN, message, re.DOTALL)
+        if invalid_choice:
+            choices = [choice.strip("'") for choice in invalid_choice["choices"].split(", ")]
+            return find_closest(invalid_choice["value"].strip("'"), choices)
+        return []
 
     def format_help(self) -> str:
         """Return the help text in the user's language."""

@@ -90,10 +90,7 @@ def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> obj
     name = "help" if name in HELP_FLAGS else name
     _reject_token(name, words)
     if name not in COMMANDS:
-        raise InvalidOptionError(
-            _("Unknown command {name!r}").format(name=name),
-            _("{command} help lists the commands.").format(command=prog),
-        )
+        raise _unknown_command_error(name, prog)
     command = load_command(name)
     command_parser = OptionParser(f"{prog} {name}", command.OPTIONS, COMMANDS[name])
     typed_words = to_words(words)
@@ -105,6 +102,17 @@ def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> obj
         options.prompt = _restore_separators(typed_words, options.prompt)
     result = command.run(frontend, options)
     return PlainText(result) if isinstance(result, str) else result
+
+
+def _unknown_command_error(name: str, prog: str) -> InvalidOptionError:
+    from ..arguments import find_closest, format_suggestions
+
+    closest = [f"{prog} {command}" for command in find_closest(name, COMMANDS)]
+    hint = _("{command} help lists the commands.").format(command=prog)
+    return InvalidOptionError(
+        _("Unknown command {name!r}").format(name=name),
+        f"{format_suggestions(closest)} {hint}".lstrip(),
+    )
 
 
 def _requests_help(command_parser: OptionParser, words: Sequence[Word]) -> bool:

@@ -21,6 +21,7 @@ OPTIONS = (
 
 
 COLUMNS = (mark("budget for"), mark("neurons"), mark("used or reserved"), mark("left"))
+NUMBER_COLUMNS = (1, 2, 3)
 SCOPE_LABELS = {
     "day": mark("today, all kernels"),
     "session": mark("this session"),
@@ -54,7 +55,12 @@ def _show_budgets(session: Session) -> Table | str:
     limits = session.accounting.ledger.budgets.limits(session.accounting.get_context())
     if not limits:
         return _("No budget is set. {note}").format(note=free_note)
-    return Table(tuple(map(_, COLUMNS)), tuple(map(_format_row, limits)), free_note)
+    return Table(
+        tuple(map(_, COLUMNS)),
+        tuple(map(_format_row, limits)),
+        free_note,
+        NUMBER_COLUMNS,
+    )
 
 
 def _select_scope(frontend: Frontend, options: Namespace) -> Scope:
@@ -84,6 +90,7 @@ def _build_table(session: Session) -> Table:
         tuple(map(_, COLUMNS)),
         tuple(map(_format_row, session.accounting.limits(day_usage))),
         note,
+        NUMBER_COLUMNS,
     )
 
 

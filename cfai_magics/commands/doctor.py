@@ -11,7 +11,7 @@ from .. import state_files
 from ..backends.selector import describe_token
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table
+from ..display.tables import Table, format_date
 from ..errors import CfaiError, MissingCredentialsError, SetupError
 from ..i18n import _, mark, ngettext
 from ..notebook import describe_front_end
@@ -63,7 +63,8 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         _("model"): lambda: _check_model(session),
         _("notebook"): lambda: _check_notebook(session, options.path),
     }
-    rows = tuple((name, *_run_check(check)) for name, check in checks.items())
+    results = ((name, *_run_check(check)) for name, check in checks.items())
+    rows = tuple(sorted(results, key=lambda row: not row[2]))  # problems first
     problem_count = sum(1 for *_, hint in rows if hint)
     return Table((_("check"), _("result"), _("what to do")), rows, _format_summary(problem_count))
 
@@ -314,7 +315,7 @@ def _check_model_list(session: Session) -> CheckResult:
     age = (datetime.now(UTC).date() - date.fromisoformat(catalog.date)).days
     description = ngettext(
         "{source}, from {date}, {count} day old", "{source}, from {date}, {count} days old", age
-    ).format(source=_(SOURCE_LABELS[catalog.source]), date=catalog.date, count=age)
+    ).format(source=_(SOURCE_LABELS[catalog.source]), date=format_date(catalog.date), count=age)
     return description, _("Run %cfai models --refresh.") if age > MAX_LIST_AGE_DAYS else ""
 
 
@@ -323,7 +324,7 @@ def _check_model(session: Session) -> CheckResult:
     if model.deprecation_date is None:
         return model.name, ""
     message = _("{model} retires on {date}")
-    return message.format(model=model.name, date=model.deprecation_date), _(
+    return message.format(model=model.name, date=format_date(model.deprecation_date)), _(
         "Choose another model with %cfai use."
     )
 

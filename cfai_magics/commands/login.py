@@ -1,14 +1,30 @@
 """Log in with an account ID and API token, or with the API key for another server."""
 
+import sys
 from argparse import Namespace
+from collections.abc import Callable
+from typing import TypeVar
 
 from ..backends import simple_one_api
 from ..backends.credentials import PRINTABLE, Credentials, parse_account_id, parse_token
-from ..backends.selector import LOGIN_STEPS, log_in, normalize_base_url
+from ..backends.selector import (
+    API_TOKENS_PAGE,
+    LOGIN_STEPS,
+    WORKERS_AI_PAGE,
+    LoginResult,
+    log_in,
+    normalize_base_url,
+)
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import format_retry_message
-from ..errors import InvalidOptionError
+from ..errors import (
+    AccountNotFoundError,
+    AuthenticationError,
+    CfaiError,
+    InvalidAccountIdError,
+    InvalidOptionError,
+)
 from ..i18n import _, mark
 from ..paths import parse_user_path
 from ..secret import Secret, call_without_traceback
@@ -18,6 +34,12 @@ LOGIN_FROM_HELP = mark("read both from a config.json of simple-one-api")
 LOGIN_SERVER_HELP = mark(
     "use another OpenAI-compatible server and enter its key; off switches back"
 )
+ACCOUNT_ID_HINT = mark(
+    "Enter the account ID again. It has 32 characters, 0-9 and a-f: {account_page}"
+)
+TOKEN_HINT = mark("Enter the API token again, or create a new one: {token_page}")
+MAX_RETRIES = 4  # of each question; then the command fails
+T = TypeVar("T")
 OPTIONS = (
     Option("--from", dest="file", default="", metavar="FILE", help=LOGIN_FROM_HELP),
     Option("--server", default="", metavar="ADDRESS", help=LOGIN_SERVER_HELP),
@@ -28,25 +50,72 @@ def run(frontend: Frontend, options: Namespace) -> str:
     """Log in to Cloudflare or another server, save the credentials, and return a message."""
     if options.server:
         return _use_server(frontend, options.server)
-    credentials = (
-        _read_credentials(options.file) if options.file else _prompt_credentials(frontend)
-    )
-    result = log_in(
-        frontend.session.backend,
-        credentials,
-        lambda *what: frontend.print(format_retry_message(*what)),
-    )
+    if options.file:
+        result = _log_in(frontend, _read_credentials(options.file))
+    else:
+        result = _log_in_with_prompts(frontend)
     status_hint = _("%cfai status shows the settings in use.")
     return f"{result.message} {status_hint}"
 
 
-def _prompt_credentials(frontend: Frontend) -> Credentials:
+def _log_in(frontend: Frontend, credentials: Credentials) -> LoginResult:
+    return log_in(
+        frontend.session.backend,
+        credentials,
+        lambda *what: frontend.print(format_retry_message(*what)),
+    )
+
+
+def _log_in_with_prompts(frontend: Frontend) -> LoginResult:
+    """Ask for the account ID and the token, and log in. Ask again for a wrong one."""
     for line in LOGIN_STEPS:
         frontend.print(_(line))
-    account_id = parse_account_id(_prompt_secret(frontend, _("Account ID: ")))
-    return Credentials(
-        account_id, parse_token(_prompt_secret(frontend, _("API token: "))), _("the prompt")
-    )
+    frontend.print(_("Workers AI page: {url}").format(url=WORKERS_AI_PAGE))
+    frontend.print(_("API tokens page: {url}").format(url=API_TOKENS_PAGE))
+    account_id, token = _prompt_account_id(frontend), _prompt_token(frontend)
+    for _attempt in range(MAX_RETRIES):
+        try:
+            return _log_in(frontend, Credentials(account_id, token, _("the prompt")))
+        except AccountNotFoundError as error:
+            _report(frontend, error, ACCOUNT_ID_HINT)
+            account_id = _prompt_account_id(frontend)
+        except AuthenticationError as error:
+            _report(frontend, error, TOKEN_HINT)
+            token = _prompt_token(frontend)
+    return _log_in(frontend, Credentials(account_id, token, _("the prompt")))
+
+
+def _prompt_account_id(frontend: Frontend) -> str:
+    def read() -> str:
+        return parse_account_id(
+            Secret.from_reader(lambda: frontend.prompt_account_id(_("Account ID: ")))
+        )
+
+    return _read_until_valid(frontend, read, ACCOUNT_ID_HINT)
+
+
+def _prompt_token(frontend: Frontend) -> Secret:
+    def read() -> Secret:
+        return parse_token(_prompt_secret(frontend, _("API token: ")))
+
+    return _read_until_valid(frontend, read, TOKEN_HINT)
+
+
+def _read_until_valid(frontend: Frontend, read: Callable[[], T], hint: str) -> T:
+    for _attempt in range(MAX_RETRIES):
+        try:
+            return read()
+        except (InvalidAccountIdError, InvalidOptionError) as error:
+            _report(frontend, error, hint)
+    return read()
+
+
+def _report(frontend: Frontend, error: CfaiError, hint: str) -> None:
+    """Show an error before the user is asked again. Raise it if the input comes from a pipe."""
+    if frontend.is_one_shot and not (sys.stdin and sys.stdin.isatty()):
+        raise error
+    error.hint = _(hint).format(account_page=WORKERS_AI_PAGE, token_page=API_TOKENS_PAGE)
+    frontend.print(str(error))
 
 
 def _prompt_secret(frontend: Frontend, prompt_text: str) -> Secret:

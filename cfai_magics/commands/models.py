@@ -1,14 +1,17 @@
 """List the models with their prices."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+from ..arguments import find_closest, format_suggestions
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_retry_message
-from ..errors import CfaiError
+from ..display.tables import Table, format_date, format_retry_message
+from ..errors import CfaiError, MissingCredentialsError
 from ..i18n import _, mark
-from ..pricing.catalog import matches
+from ..pricing.catalog import TRAITS, matches
+from ..pricing.model_order import SORT_KEYS, sort_by_task, sort_models
 from ..types.usage import Catalog, Model
 
 OPTIONS = (
@@ -18,35 +21,68 @@ OPTIONS = (
         help=mark("filter by name or task, or by free, vision or tools"),
     ),
     Option(
+        "--sort",
+        choices=tuple(SORT_KEYS),
+        help=mark("sort by name, price (lowest first) or window (largest first)"),
+    ),
+    Option(
         "--refresh",
         action="store_true",
         help=mark("download the list even if the cached one is from today"),
     ),
 )
 
-
 COLUMNS = (
     *(mark("name"), mark("task"), mark("neurons/1k in"), mark("neurons/1k out")),
     *(mark("neurons by unit"), mark("window"), mark("vision"), mark("tools")),
     *(mark("reasoning"), mark("plan")),
 )
+NUMBER_COLUMNS = (2, 3, 5)
+MAX_SUGGESTIONS = 3
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return a table of the models that match all the given words."""
+    """Return a table of the models that match all the given words.
+
+    Without --sort, chat models come first, followed by the other tasks.
+    """
     catalog, source_note = _load_newest_catalog(frontend, refresh=options.refresh)
     words = [word.lower() for word in options.words]
     matching_models = [
         model for model in catalog.models if all(matches(model, word) for word in words)
     ]
+    if not matching_models:
+        return Table((), (), f"{_describe_no_match(options.words, catalog)} {source_note}")
+    if options.sort:
+        sorted_models = sort_models(matching_models, options.sort)
+    else:
+        sorted_models = sort_by_task(matching_models)
     count_note = _("Showing {count} of {total} models.").format(
         count=len(matching_models), total=len(catalog.models)
     )
     return Table(
         tuple(map(_, COLUMNS)),
-        tuple(map(_format_row, matching_models)),
+        tuple(map(_format_row, sorted_models)),
         f"{count_note} {source_note}",
+        NUMBER_COLUMNS,
     )
+
+
+def _describe_no_match(words: Sequence[str], catalog: Catalog) -> str:
+    """Return a message for words that match no model, with the closest known words."""
+    known_words = [*TRAITS, *(model.short_name for model in catalog.models)]
+    suggestions = [
+        suggestion
+        for word in words
+        if not any(matches(model, word.lower()) for model in catalog.models)
+        for suggestion in find_closest(word, known_words)[:MAX_SUGGESTIONS]
+    ]
+    sentences = (
+        _("No model matches {words}.").format(words=" ".join(words)),
+        format_suggestions(suggestions),
+        _("%cfai models lists all models."),
+    )
+    return " ".join(filter(None, sentences))
 
 
 def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog, str]:
@@ -57,11 +93,18 @@ def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog,
     """
     cached_catalog = frontend.session.catalog()
     if cached_catalog.source != "shipped" and _is_from_today(cached_catalog) and not refresh:
-        return cached_catalog, _("List from {date}.").format(date=cached_catalog.date)
+        return cached_catalog, _("List from {date}.").format(date=format_date(cached_catalog.date))
     try:
         newest_catalog = frontend.session.fetch_catalog(
             lambda *what: frontend.print(format_retry_message(*what))
         )
+    except MissingCredentialsError:
+        source_note = (
+            _("Built-in list from {date}; %cfai login gets the current one.")
+            if cached_catalog.source == "shipped"
+            else _("Cached list from {date}; %cfai login gets the current one.")
+        )
+        return cached_catalog, source_note.format(date=format_date(cached_catalog.date))
     except CfaiError as error:
         source_note = (
             _("Built-in list from {date}; the current list is not available: {reason}.")
@@ -69,7 +112,9 @@ def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog,
             else _("Cached list from {date}; the current list is not available: {reason}.")
         )
         reason = error.cause.rstrip(".")
-        return cached_catalog, source_note.format(date=cached_catalog.date, reason=reason)
+        return cached_catalog, source_note.format(
+            date=format_date(cached_catalog.date), reason=reason
+        )
     return newest_catalog, _("List from today.")
 
 

@@ -81,7 +81,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
     high = sum(cell.cost.high for cell in estimates if cell.cost)
     rows = tuple(_format_row(cell, high) for cell in estimates)
     notes = _build_notes(frontend.session, estimates, options.students)
-    return Table(tuple(map(_, COLUMNS)), rows, "\n".join(notes))
+    return Table(tuple(map(_, COLUMNS)), rows, "\n".join(notes), number_columns=(0, 3, 4))
 
 
 def _resolve_path(session: Session, path_text: str) -> Path:

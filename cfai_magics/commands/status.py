@@ -6,7 +6,7 @@ from .. import __version__
 from ..backends.selector import API_URL_VARIABLE, mask_secrets
 from ..chat.frontend import Frontend
 from ..course import CoursePolicy
-from ..display.tables import Table
+from ..display.tables import Table, format_date
 from ..errors import SetupError
 from ..i18n import _, mark
 from ..pricing.catalog import SOURCE_LABELS
@@ -41,7 +41,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
         (_("recording"), *session.recorder.mode_resolver.describe()),
         (
             _("model list"),
-            _("from {date}").format(date=catalog.date),
+            _("from {date}").format(date=format_date(catalog.date)),
             _(SOURCE_LABELS[catalog.source]),
         ),
         (_("data folder"), str(session.home), home_source),
@@ -67,7 +67,7 @@ def _backend_rows(session: Session) -> list[Row]:
     try:
         credentials = backend.credential_store.find()
     except SetupError as error:
-        return [*rows, (_("account"), _("none"), str(error))]
+        return [*rows, (_("account"), _("none"), error.format_line())]
     return [*rows, (_("account"), f"…{credentials.account_suffix}", credentials.source)]
 
 

@@ -95,7 +95,7 @@ def _list_threads(frontend: Frontend, store: ConversationStore, _options: Namesp
     elif not rows:
         notes.append(_("Use -c=NAME to start one."))
     columns = (_("conversation"), _("turns"), _("last prompt"), _("neurons"), "")
-    return Table(columns, rows, " ".join(notes))
+    return Table(columns, rows, " ".join(notes), number_columns=(1, 3))
 
 
 def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> SafeMarkdown:
@@ -165,7 +165,11 @@ def _fork_thread(frontend: Frontend, store: ConversationStore, options: Namespac
     if not 1 <= last_position <= len(turns):
         raise InvalidOptionError(
             _("There is no turn {number} for --at").format(number=last_position),
-            _("Use 1 to {count}.").format(count=len(turns)),
+            ngettext(
+                "The conversation has {count:,} turn.",
+                "The conversation has {count:,} turns.",
+                len(turns),
+            ).format(count=len(turns)),
         )
     count = store.copy(notebook_state.thread, options.name, last_position)
     notebook_state.thread = options.name

@@ -82,8 +82,17 @@ def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLin
         _summary_note(totals, options.period),
         _replayed_note(session, DAYS_BY_PERIOD[options.period]),
     )
-    note = " ".join(filter(None, notes))
+    note = " ".join(filter(None, notes)) if totals else _empty_note(options.period)
     return UsageReport(group, tuple(map(_build_row, totals)), title, note)
+
+
+def _empty_note(period: str) -> str:
+    """Return the note for a period without calls."""
+    if period == "all":
+        return _("No calls yet.")
+    no_calls = _("No calls {period}.").format(period=_(PERIOD_LABELS[period]))
+    earlier_hint = _("%cfai usage all shows earlier calls.")
+    return f"{no_calls} {earlier_hint}"
 
 
 def _replayed_note(session: Session, days: int | None) -> str:
@@ -137,11 +146,8 @@ class _LineBuffer:
 def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
     """Yield a CSV header line and one line per call, each ending with a line feed."""
     writer = csv.writer(_LineBuffer(), lineterminator="\n")
-    columns: tuple[str, ...] = ()
+    yield str(writer.writerow(session.accounting.ledger.history.call_columns()))
     for call in session.accounting.ledger.history.iter_calls(days):
-        if not columns:
-            columns = tuple(call)
-            yield str(writer.writerow(columns))
         row = {**call, "started": _format_timestamp(call["started"])}
         yield str(writer.writerow(row.values()))
 
@@ -185,4 +191,12 @@ def _compare_with_account(session: Session) -> Table:
         format_neurons(sum(ledger_neurons.values())),
         format_neurons(sum(account_neurons.values())),
     )
-    return Table((_("model"), _("this ledger"), _("account")), (*rows, sums), _(LAG_NOTE))
+    if not rows:
+        no_calls = _("No calls today (UTC), neither in this ledger nor in the account.")
+        return Table((), (), f"{no_calls} {_(LAG_NOTE)}")
+    return Table(
+        (_("model"), _("this ledger"), _("account")),
+        (*rows, sums),
+        _(LAG_NOTE),
+        number_columns=(1, 2),
+    )

@@ -128,8 +128,11 @@ def _build_request(session: Session, interaction: Interaction) -> Request:
 def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_count: int) -> str:
     counts = {"count": len(sample), "total": recorded_count}
     if session.backend.is_local:
-        message = _("Repeating {count:,} of {total:,} recorded prompts on this machine.")
-        return message.format(**counts)
+        return ngettext(
+            "Repeating {count:,} of {total:,} recorded prompt on this machine.",
+            "Repeating {count:,} of {total:,} recorded prompts on this machine.",
+            recorded_count,
+        ).format(**counts)
     requests = [_build_request(session, interaction) for interaction in sample]
     costs = [
         session.estimate_cost(request, session.resolve_model(request.model))
@@ -141,8 +144,10 @@ def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_cou
         sum(cost.bounded.high for cost in known_costs),
     )
     unknown_count = len(costs) - len(known_costs)
-    cost_text = _(
-        "Repeating {count:,} of {total:,} recorded prompts: {estimate} neurons. Budgets apply."
+    cost_text = ngettext(
+        "Repeating {count:,} of {total:,} recorded prompt: {estimate} neurons. Budgets apply.",
+        "Repeating {count:,} of {total:,} recorded prompts: {estimate} neurons. Budgets apply.",
+        recorded_count,
     ).format(estimate=format_estimate(typical, high), **counts)
     if not unknown_count:
         return cost_text

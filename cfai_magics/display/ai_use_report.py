@@ -22,6 +22,7 @@ TOTAL_COLUMNS = (
     *(mark("model"), mark("answers"), mark("tokens in"), mark("tokens out"), mark("neurons")),
     mark("cost basis"),
 )
+NUMBER_COLUMNS = {"answers", "tokens in", "tokens out", "neurons"}
 LABELS = {  # labels for cost bases and statuses; other values are shown unchanged
     "billed": mark("billed"),
     "estimated": mark("estimated"),
@@ -142,7 +143,7 @@ class AiUseReport:
                 format_neurons(sum(entry.neurons for entry in group)),
                 escape_markdown(_translate_label(basis)),
             )
-            for (model, basis), group in sorted(groups.items())
+            for (model, basis), group in sorted(groups.items(), key=_total_key)
         ]
         return _format_markdown_table(TOTAL_COLUMNS, rows)
 
@@ -177,6 +178,12 @@ class AiUseReport:
         return buffer.getvalue().rstrip("\n")
 
 
+def _total_key(item: tuple[tuple[str, str], Sequence[ReportEntry]]) -> tuple[object, ...]:
+    """Return the sort key of a total: most neurons first, then by model and cost basis."""
+    group_key, entries = item
+    return (-sum(entry.neurons for entry in entries), *group_key)
+
+
 def _build_csv_row(entry: ReportEntry) -> list[object]:
     """Return the values for CSV_COLUMNS.
 
@@ -205,5 +212,6 @@ def _translate_label(name: str) -> str:
 
 # The cells are inserted as Markdown, so callers must escape all text from models and users.
 def _format_markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [list(map(_, columns)), ["---"] * len(columns), *rows]
+    rules = ["---:" if name in NUMBER_COLUMNS else "---" for name in columns]
+    lines = [list(map(_, columns)), rules, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

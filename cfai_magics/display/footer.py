@@ -91,7 +91,8 @@ def format_usage_footer(answer: Answer, style: str) -> Footer:
         parts.append(answer.endpoint)
     speed = list_speed(answer)
     day = [format_day_usage(answer.day_usage)] if answer.day_usage else []
-    notes = format_footer_notes(answer)
+    # The error below an interrupted answer says that it is incomplete.
+    notes = answer.notes if answer.finish_reason == "interrupted" else format_footer_notes(answer)
     if style == "full":
         return Footer(" · ".join([*parts, *speed, *day]), (*answer.details, *notes))
     if answer.day_usage and is_near_limit(answer.day_usage):

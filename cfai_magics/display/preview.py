@@ -97,7 +97,9 @@ class Preview:
         total_row = (_("total"), f"{sum(tokens_by_kind.values()):,}", "")
         first_line = _("Dry run: nothing was sent. {cost}").format(cost=self.neurons_text)
         note = "\n".join([first_line, *self.notes])
-        return Table(tuple(map(_, PREVIEW_COLUMNS)), (*rows, total_row), note)
+        return Table(
+            tuple(map(_, PREVIEW_COLUMNS)), (*rows, total_row), note, number_columns=(1, 2)
+        )
 
     @property
     def request_json(self) -> str:
@@ -219,7 +221,9 @@ class PromptInspector:
     def table(self) -> Table:
         """A table with the tokens, neurons and share of the cost for each part of the prompt."""
         rows = tuple(_format_row(part_cost, self.report) for part_cost in self.report.part_costs)
-        return Table(tuple(map(_, PROMPT_REPORT_COLUMNS)), rows, self._note())
+        return Table(
+            tuple(map(_, PROMPT_REPORT_COLUMNS)), rows, self._note(), number_columns=(2, 3, 4)
+        )
 
     def _note(self) -> str:
         if self.report.answer.cost_basis == "billed":

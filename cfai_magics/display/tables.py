@@ -1,6 +1,6 @@
 """Format tables, dates and numbers as text, Markdown and HTML."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from ..i18n import _, mark
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
-from ..texts import format_percent, pad_right, text_width
+from ..texts import format_percent, pad_left, pad_right, text_width
 from ..types.usage import AccountFigure, CostBasis
 
 MimeBundle = Mapping[str, Any]  # maps MIME types to content
@@ -32,12 +32,14 @@ class Table(NamedTuple):
     """A table of strings that is shown as text or HTML, with a note below the table.
 
     A table without rows is shown as its note only, so the note must say what is missing. The
-    caller must translate the column names, the cells and the note.
+    caller must translate the column names, the cells and the note. `number_columns` are the
+    positions of the columns with numbers, which are aligned on the right.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    number_columns: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,7 +49,7 @@ class Table(NamedTuple):
             return sanitize_text(self.note)
         rows = [tuple(map(sanitize_line, row)) for row in (self.columns, *self.rows)]
         widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
-        lines = [_align_row(line, widths) for line in rows]
+        lines = [self._align_row(row, widths) for row in rows]
         return "\n".join([*lines, *([sanitize_text(self.note)] if self.note else [])])
 
     def __repr__(self) -> str:
@@ -56,10 +58,29 @@ class Table(NamedTuple):
     def _repr_html_(self) -> str:
         if not self.rows:
             return muted_html(self.note)
-        head = _render_cells("th", self.columns)
-        body = "".join(f"<tr>{_render_cells('td', row)}</tr>" for row in self.rows)
+        head = self._render_cells("th", self.columns)
+        body = "".join(f"<tr>{self._render_cells('td', row)}</tr>" for row in self.rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return table + (muted_html(self.note) if self.note else "")
+
+    def _align_row(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        cells = (
+            pad_left(cell, width) if position in self.number_columns else pad_right(cell, width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(cells).rstrip()
+
+    def _render_cells(self, tag: str, row: Sequence[str]) -> str:
+        # A column without a name has no header cell: screen readers would announce an empty one.
+        tags = (tag if cell else "td" for cell in row)
+        return "".join(
+            f'<{tag} style="text-align: {self._get_side(position)}" dir="auto">'
+            f"{escape_html(cell)}</{tag}>"
+            for position, (tag, cell) in enumerate(zip(tags, row, strict=True))
+        )
+
+    def _get_side(self, position: int) -> str:
+        return "right" if position in self.number_columns else "left"
 
 
 class SafeMarkdown(NamedTuple):
@@ -75,19 +96,6 @@ class SafeMarkdown(NamedTuple):
 
     def _repr_markdown_(self) -> str:
         return strip_remote_content(self.text)
-
-
-def _align_row(row: Sequence[str], widths: Iterable[int]) -> str:
-    return "  ".join(map(pad_right, row, widths)).rstrip()
-
-
-def _render_cells(tag: str, row: Iterable[str]) -> str:
-    return "".join(_render_cell(tag if cell else "td", cell) for cell in row)
-
-
-def _render_cell(tag: str, cell: str) -> str:
-    # A column without a name has no header cell: screen readers would announce an empty one.
-    return f'<{tag} style="text-align: left" dir="auto">{escape_html(cell)}</{tag}>'
 
 
 def muted_html(text: str) -> str:

@@ -52,6 +52,7 @@ class UsageReport:
             (self._group_label, *map(_, USAGE_COLUMNS)),
             tuple(map(_format_row, self.rows)),
             self._note,
+            number_columns=tuple(range(1, 1 + len(USAGE_COLUMNS))),
         )
 
     @property

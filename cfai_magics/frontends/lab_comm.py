@@ -305,7 +305,7 @@ class LabComm(forks.ChildForkHook):
             request = Request(message, self._get_session(), self._matcher)
             return {"type": message["type"], **handler(request)}
         except CfaiError as error:
-            return {"type": "refused", "why": str(error)}
+            return {"type": "refused", "why": error.format_line()}
         except (KeyError, TypeError, ValueError):
             _log.debug("A message from JupyterLab is not valid", exc_info=True)
             return {"type": "refused", "why": _("The message is not valid.")}

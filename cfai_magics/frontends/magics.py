@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from .. import forks
 from ..chat.options import ASK_OPTIONS, OptionParser, get_ask_parser
 from ..commands import run
+from ..errors import InterruptedAnswerError
 from ..i18n import _, mark
 from ..magic_line import split_magic_line
 from ..notebook import find_notebook_path
@@ -55,6 +56,10 @@ def with_cell_help(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     function.__dict__["getdoc"] = format_cell_help
     return function
+
+
+def _interrupted_error() -> InterruptedAnswerError:
+    return InterruptedAnswerError(_("Interrupted"), _("Run the cell again."))
 
 
 @magics_class
@@ -110,6 +115,8 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         cell_record.is_paused = True  # _store_result records the answer, without its footer
         try:
             return run(words[0], words[1:], self._frontend, "%cfai")
+        except KeyboardInterrupt:
+            raise _interrupted_error() from None
         finally:
             cell_record.is_paused = False
 
@@ -128,6 +135,8 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         cell_record.is_paused = True  # _store_result records the answer, without its footer
         try:
             result = ask_prompt(self._frontend, cell, options)
+        except KeyboardInterrupt:
+            raise _interrupted_error() from None
         finally:
             cell_record.is_paused = False
         return result if options.dry_run else None

@@ -17,7 +17,14 @@ from ..output import write_text
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
 from .ipython_state import IPythonState
-from .user_io import StoreResult, confirm, print_line, read_line, read_secret
+from .user_io import (
+    StoreResult,
+    confirm,
+    print_line,
+    read_account_id_in_cell,
+    read_line,
+    read_secret,
+)
 
 if TYPE_CHECKING:
     from ..batch.map_run import MapRunner
@@ -61,6 +68,7 @@ def create_notebook_frontend(
         print=print_line,
         start_progress=start_progress,
         prompt_secret=read_secret,
+        prompt_account_id=read_account_id_in_cell,
         confirm=confirm,
         store_result=store_result,
         create_comparison_display=create_comparison_display,

@@ -14,7 +14,7 @@ from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
 from ..types.answer_set import AnswerSet, Variant
 from ..types.messages import Answer
-from .user_io import confirm, create_text_display, read_secret
+from .user_io import confirm, create_text_display, read_account_id, read_secret
 
 # Parts of messages that do not apply to the shell. In each language, their wording must match
 # the complete messages.
@@ -53,6 +53,7 @@ def create_shell_frontend(session: Session) -> Frontend:
         print=print_to_stderr,
         start_progress=create_terminal_progress,
         prompt_secret=read_secret,
+        prompt_account_id=read_account_id,
         confirm=confirm,
         store_result=discard_result,
         create_comparison_display=create_comparison_display,
@@ -68,7 +69,8 @@ def to_shell_syntax(text: str) -> str:
     """
     for notebook_text in NOTEBOOK_ONLY_TEXTS:
         # In Chinese, there is no space between sentences.
-        text = text.replace(f" {_(notebook_text)}", "").replace(_(notebook_text), "")
+        for separator in ("\n", " ", ""):
+            text = text.replace(f"{separator}{_(notebook_text)}", "")
     for magic_text, shell_text in SHELL_REPLACEMENTS:
         text = text.replace(magic_text, shell_text)
     return text

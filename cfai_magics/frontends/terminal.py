@@ -8,7 +8,7 @@ from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
 from ..types.answer_set import Variant
 from .ipython_state import IPythonState
-from .user_io import StoreResult, confirm, print_line, read_secret
+from .user_io import StoreResult, confirm, print_line, read_account_id, read_secret
 
 
 def create_terminal_frontend(
@@ -35,6 +35,7 @@ def create_terminal_frontend(
         print=print_line,
         start_progress=create_terminal_progress,
         prompt_secret=read_secret,
+        prompt_account_id=read_account_id,
         confirm=confirm,
         store_result=store_result,
         create_comparison_display=create_comparison_display,

@@ -1,8 +1,10 @@
 """Print answers and ask the user for input. All front ends use these functions."""
 
+import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay
@@ -11,6 +13,7 @@ from ..i18n import _
 from ..output import can_overwrite_lines, to_encodable_text, write_sanitized, write_text
 from ..prompt.output_formats import OutputFormat
 from ..terminal import sanitize_text
+from ..texts import text_width
 from ..types.messages import Answer
 
 if TYPE_CHECKING:
@@ -102,16 +105,74 @@ def read_secret(question: str) -> str:
     """
     from getpass import GetPassWarning, getpass
 
-    question = sanitize_text(question)
+    with _input_errors(), warnings.catch_warnings():
+        warnings.simplefilter("error", GetPassWarning)
+        try:
+            return getpass(sanitize_text(question))
+        except GetPassWarning:  # without a terminal, nothing is echoed
+            if sys.stdin is None or sys.stdin.isatty():
+                raise EOFError from None
+            return _read_piped_line()
+
+
+def read_account_id(question: str) -> str:
+    """Ask for an account ID in a terminal, which shows it. Erase text that may be a secret.
+
+    Raises:
+        SetupError: The terminal can't ask the user.
+        InterruptedAnswerError: The user pressed Ctrl-C.
+    """
+    with _input_errors():
+        if sys.stdin is None:
+            raise EOFError
+        if not sys.stdin.isatty():
+            return _read_piped_line()
+        text = read_line(question)
+    if _is_unsafe(text):
+        _erase_terminal_lines(text_width(question + text))
+    return text
+
+
+def read_account_id_in_cell(question: str) -> str:
+    """Ask for an account ID in a cell, whose output shows it. Remove text that may be a secret.
+
+    A front end adds the text to the cell's output itself. Clearing the whole output is the only
+    way to remove it.
+
+    Raises:
+        SetupError: The front end can't ask the user.
+        InterruptedAnswerError: The user interrupted the kernel.
+    """
+    from IPython.display import clear_output
+
+    with _input_errors():
+        text = read_line(question)
+    if _is_unsafe(text):
+        clear_output()  # type: ignore[no-untyped-call]
+    return text
+
+
+def _is_unsafe(text: str) -> bool:
+    """Return whether text that was entered as an account ID may be a secret."""
+    from ..secret_patterns import looks_like_account_id, may_contain_secret
+
+    return not looks_like_account_id(text.strip()) and may_contain_secret(text)
+
+
+def _erase_terminal_lines(columns: int) -> None:
+    """Erase the last line that was printed, which has this number of columns."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return
+    width = os.get_terminal_size(sys.stdout.fileno()).columns or columns
+    rows = max(1, -(-columns // width))
+    write_sanitized(sys.stdout, f"\x1b[{rows}A\x1b[J", flushes=True)
+
+
+@contextmanager
+def _input_errors() -> Iterator[None]:
+    """Convert the errors of asking for input."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", GetPassWarning)
-            try:
-                return getpass(question)
-            except GetPassWarning:  # without a terminal, nothing is echoed
-                if sys.stdin is None or sys.stdin.isatty():
-                    raise EOFError from None
-                return _read_piped_line()
+        yield
     except KeyboardInterrupt:
         raise InterruptedAnswerError(_("Canceled"), _("Nothing was sent or saved.")) from None
     except (EOFError, NotImplementedError) as error:  # includes IPython's StdinNotImplementedError

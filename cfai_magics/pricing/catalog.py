@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import state_files
+from ..arguments import format_suggestions
 from ..errors import InvalidOptionError, ModelNotFoundError
 from ..i18n import _, mark
 from ..types.usage import Catalog, Model
@@ -259,14 +260,10 @@ def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
 
 def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:
     """Return the error for an unknown model name, with the most similar names in its hint."""
-    suggestions = suggest_models(name, catalog)
-    hint = _(ModelNotFoundError.default_hint)
-    if suggestions:
-        similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
-        hint = f"{similar} {hint}"
+    suggestion = format_suggestions(suggest_models(name, catalog))
     return ModelNotFoundError(
         _("The model {name!r} is not in the list of {date}").format(name=name, date=catalog.date),
-        hint,
+        f"{suggestion} {_(ModelNotFoundError.default_hint)}".lstrip(),
     )
 
 
@@ -279,4 +276,4 @@ def suggest_models(name: str, catalog: Catalog) -> list[str]:
     short_names = {model.short_name.lower(): model.short_name for model in others}
     close_matches = get_close_matches(query, short_names, n=3, cutoff=0.5)
     containing = [short for short in short_names if query and query in short]
-    return [short_names[short] for short in dict.fromkeys(close_matches + containing)][:3]
+    return [short_names[short] for short in dict.fromkeys(containing + close_matches)][:3]

@@ -263,7 +263,7 @@ class RecordModeResolver:
         try:
             record_mode = self.current
         except InvalidOptionError as error:
-            return str(error), ""
+            return error.format_line(), ""
         path_note = f" ({record_mode.path})" if record_mode.path else ""
         return f"{record_mode.description}{path_note}", record_mode.source
 

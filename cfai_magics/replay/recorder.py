@@ -311,7 +311,7 @@ class Recorder(forks.ChildForkHook):
         try:
             cassette.add(interaction, replace_from=request_count if refresh else None)
         except StorageError as error:
-            return [*lookup.notes, _("Not recorded: {error}").format(error=error)]
+            return [*lookup.notes, _("Not recorded: {error}").format(error=error.format_line())]
         return lookup.notes
 
     def sort_cassettes(self) -> None:

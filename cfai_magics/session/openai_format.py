@@ -328,5 +328,9 @@ def error_status(error: CfaiError) -> int:
 
 def error_body(error: CfaiError) -> dict[str, Any]:
     """Return the error in OpenAI's format; its message has the cause and the next step."""
-    fields = {"message": str(error), "type": type(error).__name__, "code": error.code}
+    fields = {
+        "message": error.format_line(),
+        "type": type(error).__name__,
+        "code": error.code,
+    }
     return {"error": fields}

@@ -145,7 +145,7 @@ class Accounting:
         try:
             admission = admit(cost, limits)
         except BudgetExceededError as error:
-            return (*notes, str(error))
+            return (*notes, error.format_line())
         note = lowered_note(admission, cost.max_tokens if cost else 0)
         return (*notes, *([note] if note else []))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import forks
-from ..arguments import check_method_arguments, require_str
+from ..arguments import check_method_arguments, format_suggestions, require_str
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -598,10 +598,14 @@ class Session(forks.ChildForkHook, Unpicklable):
         from ..pricing.catalog import suggest_models
 
         if isinstance(error, ModelNotFoundError) and error.model:
-            suggestions = suggest_models(error.model, self.catalog())
-            if suggestions:
-                similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
-                error.hint = f"{similar} {error.hint}"
+            names = suggest_models(error.model, self.catalog())
+            is_listed = any(model.name == error.model for model in self.catalog().models)
+            suggestion = (
+                _("Similar models: {names}.").format(names=", ".join(names))
+                if is_listed and names  # the name is correct, but the model is retired
+                else format_suggestions(names)
+            )
+            error.hint = f"{suggestion} {error.hint}".lstrip()
         if isinstance(error, DailyQuotaError) and self.backend.is_cloudflare:
             self.accounting.mark_quota_exhausted()
             error.hint = self.accounting.quota_error(error.cause).hint

@@ -127,6 +127,12 @@ class History:
             ).fetchall()
         return [model for (model,) in rows]
 
+    def call_columns(self) -> tuple[str, ...]:
+        """Return the names of the columns that `iter_calls` yields."""
+        with self._database.connection() as connection:
+            cursor = connection.execute("SELECT * FROM calls LIMIT 0")
+            return tuple(name for name, *_ in cursor.description)
+
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield each call as a dict of its columns, oldest first.
 

@@ -163,7 +163,7 @@ class TaskRun(NamedTuple):
         try:
             note = _("Saved as {path}.").format(path=write_file(data, self.output_path))
         except InvalidOptionError as error:
-            note = str(error)  # the output was billed, so the user still receives it
+            note = error.format_line()  # the output was billed, so the user still receives it
         return replace(answer, notes=(*answer.notes, note))
 
 

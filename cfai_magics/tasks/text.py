@@ -105,8 +105,17 @@ def _parse_ranking_output(task_result: TaskResult, task_input: TaskInput) -> Tas
 def _build_table(rows: list[dict[str, Any]]) -> Table:
     names = tuple(rows[0]) if rows else ()
     return Table(
-        names, tuple(tuple(_format_cell(row.get(name)) for name in names) for row in rows)
+        names,
+        tuple(tuple(_format_cell(row.get(name)) for name in names) for row in rows),
+        "" if rows else _("The model returned no results."),
+        number_columns=tuple(
+            position for position, name in enumerate(names) if _has_numbers(rows, name)
+        ),
     )
+
+
+def _has_numbers(rows: list[dict[str, Any]], name: str) -> bool:
+    return all(isinstance(row.get(name), int | float) for row in rows)
 
 
 def _format_cell(value: Any) -> str:

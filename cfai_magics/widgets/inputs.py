@@ -127,7 +127,7 @@ def format_note(text: str, kind: str = "") -> str:
         kind: "good", "bad" or "".
     """
     prefix = {"good": "✓ ", "bad": "⚠ "}.get(kind, "")
-    lines = "<br>".join(escape_html(prefix + line) for line in text.splitlines())
+    lines = "<br>".join(escape_html(prefix + text).splitlines())
     return f'<div class="cfai-note cfai-{kind or "plain"}" role="status">{lines}</div>'
 
 

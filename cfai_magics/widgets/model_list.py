@@ -1,7 +1,5 @@
 """Provide the panel's model section, which has a searchable list of models with prices."""
 
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +12,7 @@ from ..errors import CfaiError
 from ..i18n import _, mark, ngettext
 from ..markdown.escaping import escape_html
 from ..pricing.catalog import matches
+from ..pricing.model_order import sort_models
 from ..pricing.prices import Rates
 from ..pricing.typical import typical_answer_tokens
 from ..session.session import Session
@@ -35,7 +34,6 @@ COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2 + "\N{ZERO WIDTH SPACE}"  # a long line ca
 NO_VALUE = "\N{EN DASH}"
 MIN_ROUNDED = 100
 MAX_RECENT_MODELS = 5
-DIGITS = re.compile(r"(\d+)")
 MODEL_COLUMNS = (
     *(mark("model"), mark("input"), mark("output"), mark("window"), mark("plan")),
     mark("answers left"),
@@ -159,46 +157,6 @@ def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     )
     *others, labels = (cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in padded)
     return COLUMN_GAP.join((*others, labels.rstrip("\N{NO-BREAK SPACE}")))
-
-
-def _name_key(model: Model) -> tuple[str | int, ...]:
-    """Return a sort key that compares the numbers in names as numbers, so that 3b precedes 11b."""
-    parts = DIGITS.split(model.short_name.lower())
-    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
-
-
-def _price_key(model: Model) -> float:
-    """Return the price of 1,000 tokens of input and output, or infinity if it is unknown."""
-    prices = [price for price in (model.neurons_in, model.neurons_out) if price is not None]
-    return sum(prices) if prices else math.inf
-
-
-SORT_KEYS: Mapping[str, Callable[[Model], float]] = {
-    "name": lambda _model: 0.0,
-    "price": _price_key,
-    "window": lambda model: -(model.context_window or 0),
-}
-
-
-def sort_models(models: Iterable[Model], sort_by: str, recent: Sequence[str]) -> list[Model]:
-    """Return the models in the order of the list.
-
-    Args:
-        models: The models.
-        sort_by: A key of SORT_KEYS. Models with equal values are sorted by name.
-        recent: The names of the models to return first, in this order.
-    """
-    places = {name: place for place, name in enumerate(recent)}
-    sort_key = SORT_KEYS[sort_by]
-    return sorted(
-        models,
-        key=lambda model: (
-            places.get(model.name, len(places)),
-            sort_key(model),
-            _name_key(model),
-            model.name,
-        ),
-    )
 
 
 def estimate_answers_left(

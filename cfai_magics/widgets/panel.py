@@ -56,7 +56,7 @@ def _describe_account(session: Session) -> str:
             return _("not needed: requests go to {server}").format(server=server.name)
         credentials = session.backend.credentials()
     except CfaiError as error:
-        return str(error)
+        return error.format_line()
     return _("…{suffix}, from {source}").format(
         suffix=credentials.account_suffix, source=credentials.source
     )

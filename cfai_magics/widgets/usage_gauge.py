@@ -173,7 +173,8 @@ def render_model_table(totals: Iterable[Total]) -> str:
     )
     if not rows:
         return ""
-    table_html = Table(tuple(map(_, MODEL_TABLE_COLUMNS)), rows)._repr_html_()
+    columns = tuple(map(_, MODEL_TABLE_COLUMNS))
+    table_html = Table(columns, rows, number_columns=(1, 2, 3, 4, 5))._repr_html_()
     return f'<div class="cfai-scroll" tabindex="0">{table_html}</div>'
 
 

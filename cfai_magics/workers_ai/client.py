@@ -119,7 +119,8 @@ def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
 def failed_batch_answer(error: CfaiError) -> BatchAnswer:
     """Return the answer to a request that failed with this error, or in a batch that failed."""
     reason = error.__cause__ or error
-    return BatchAnswer(error=str(error), is_over_quota=isinstance(reason, DailyQuotaError))
+    is_over_quota = isinstance(reason, DailyQuotaError)
+    return BatchAnswer(error=error.format_line(), is_over_quota=is_over_quota)
 
 
 @check_method_arguments("enqueue", "fetch")

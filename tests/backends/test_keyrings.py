@@ -255,7 +255,7 @@ def test_damaged_credentials_raise_an_error_that_does_not_show_them(home: Path, 
     with pytest.raises(MissingCredentialsError) as caught:
         CredentialStore(home, {}).find()
     message = str(caught.value)
-    assert message == f"The credentials in the file {path} are damaged. Run %cfai login again."
+    assert message == f"The credentials in the file {path} are damaged.\nRun %cfai login again."
     assert "SECRET" not in message
 
 
@@ -271,7 +271,7 @@ def test_a_folder_or_pipe_in_place_of_the_file_is_reported(home: Path, kind: str
     make = os.mkdir if kind == "a folder" else os.mkfifo
     make(home / FILE_NAME)
     with pytest.raises(
-        StorageError, match=r"can't be read: it is .* Delete the file and run %cfai login"
+        StorageError, match=r"(?s)can't be read: it is .*\nDelete the file and run %cfai login"
     ):
         CredentialStore(home, {}).find()
 

@@ -159,7 +159,7 @@ def test_a_broken_model_raises_an_error_with_the_log_path(tmp_path: Path) -> Non
     with pytest.raises(LocalModelError, match="could not be started") as caught:
         LocalServer.start(broken, log_dir=tmp_path / "logs")
     assert str(tmp_path / "logs") in caught.value.hint
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("\n") <= 1
 
 
 def test_a_missing_extra_raises_an_error_with_the_pip_command(

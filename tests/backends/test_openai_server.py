@@ -536,7 +536,7 @@ def test_a_host_name_that_is_not_valid_is_an_error_with_a_next_step(
     for variable in ("CLOUDFLARE_API_BASE_URL", "CFAI_BASE_URL"):
         monkeypatch.setenv(variable, f"https://{host}/v1")
         session = Session(Cfai(), home)
-        with pytest.raises(InvalidOptionError, match=r"not a valid URL\. Check the address"):
+        with pytest.raises(InvalidOptionError, match=r"not a valid URL\.\nCheck the address"):
             session.ask(session.build_request(HI))
         session.close()
 

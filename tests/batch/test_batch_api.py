@@ -157,7 +157,7 @@ def test_a_batch_on_another_server_is_refused_with_a_next_step(
     account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CFAI_BASE_URL", "http://127.0.0.1:9/v1")
-    with pytest.raises(InvalidOptionError, match=r"Batch API\. Leave out queue=True\."):
+    with pytest.raises(InvalidOptionError, match=r"Batch API\.\nLeave out queue=True\."):
         cfai_magics.map("{text}", ["a"], model="gpt-4o", queue=True, max_tokens=9)
 
 

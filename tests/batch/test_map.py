@@ -152,7 +152,7 @@ def test_the_schema_field_is_dropped_after_a_model_rejects_it(account: Standin) 
     ("template", "data", "options", "message"),
     [
         ("No placeholder", ["a"], {}, "has no placeholder for a column"),
-        ("{txt}", ["a"], {}, "{txt} is not a column of the data. Columns: text."),
+        ("{txt}", ["a"], {}, "{txt} is not a column of the data.\nColumns: text."),
         ("{text}", "a", {}, "a value of type str has no rows"),
         ("{text}", 7, {}, "a value of type int has no rows"),
         ("{answer}", [{"answer": "a"}], {}, "The data already has a column named answer"),

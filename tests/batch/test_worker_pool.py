@@ -74,7 +74,7 @@ def test_an_interrupt_stops_all_rows_and_the_next_run_resumes(
         kernel.until_shown(running, "1 of 4")
         cell = kernel.interrupt(running)
         assert cell.ename == "InterruptedAnswerError"
-        assert "Interrupted after 1 prompt. Run the same map again" in cell.traceback[0]
+        assert "Interrupted after 1 prompt.\nRun the same map again" in cell.traceback[0]
         assert account.wait_for(lambda c: c.disconnects == 3)
         account.switch(answer="good", tokens_per_second=0)
         account.clear()

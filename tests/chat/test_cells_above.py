@@ -303,7 +303,7 @@ def test_a_changed_output_asks_again(kernel: Kernel, account: Standin, path: Pat
 
 def test_a_shell_has_no_cells(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "--context", "above", "Hi"]) != 0
-    message = "--context works only in a notebook or in IPython. Leave out --context."
+    message = "--context works only in a notebook or in IPython.\nLeave out --context."
     assert message in capsys.readouterr().err
     assert account.requests == ()
 

@@ -79,12 +79,12 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("words", "piped", "message"), INVALID.values(), ids=INVALID)
-def test_invalid_input_prints_a_one_line_error_and_sends_nothing(
+def test_invalid_input_prints_a_two_line_error_and_sends_nothing(
     account: Standin, words: list[str], piped: bytes, message: str
 ) -> None:
     result = ask(*words, input=piped)
     assert result.returncode == 1
-    assert result.stderr.count(b"\n") == 1
+    assert result.stderr.count(b"\n") == 2
     assert message in result.stderr.decode()
     assert account.requests == ()
 
@@ -155,7 +155,7 @@ def test_ctrl_c_while_reading_sends_nothing(account: Standin) -> None:
         process.send_signal(signal.SIGINT)
         output = process.stderr.read().decode()
     assert process.returncode == 130
-    assert output == "cfai: Interrupted while reading standard input. Nothing was sent.\n"
+    assert output == "cfai: Interrupted while reading standard input.\nNothing was sent.\n"
     assert account.requests == ()
 
 
@@ -197,7 +197,7 @@ def test_a_word_after_the_thread_option_is_rejected_as_ambiguous(
 ) -> None:
     assert main(["ask", *words]) == 1
     output = capsys.readouterr().err
-    assert "could be its NAME or part of the prompt. Use -c=NAME, or put -c at" in output
+    assert "could be its NAME or part of the prompt.\nUse -c=NAME, or put -c at" in output
     assert account.requests == ()
 
 

@@ -312,7 +312,7 @@ def test_the_limit_of_a_cell_applies_to_all_steps_together(
         ("--max-steps 3", "--allow-tools and --max-steps require --tools"),
         (
             "--tools add -m gemma-2b-it-lora",
-            "gemma-2b-it-lora can't call functions. Models that can: ",
+            "gemma-2b-it-lora can't call functions.\nModels that can: ",
         ),
     ],
 )

@@ -150,7 +150,7 @@ def test_threads_are_listed_shown_forked_exported_and_reset(
     [
         ("thread show nothing", "There is no conversation 'nothing'"),
         ("thread fork", "The copy needs a name"),
-        ("thread fork b --at 7", "There is no turn 7 for --at. Use 1 to 1."),
+        ("thread fork b --at 7", "There is no turn 7 for --at.\nThe conversation has 1 turn."),
         ("thread fork ~/lesson.ipynb", "The conversation '~/lesson.ipynb' already exists"),
         ("thread export --to talk.docx", "does not end in .md or .json"),
         ("thread export --to taken.md", "taken.md already exists"),

@@ -143,7 +143,7 @@ def test_recorded_answers_can_be_verified_in_replay_only_mode(
         kernel.run("%%cfai --max-tokens 5\nHi")
     with running_kernel(CFAI_REPLAY=f"only:{path}") as kernel:
         kernel.run("%load_ext cfai_magics")
-        assert "Repeating 1 of 1 recorded prompts on this machine." in (
+        assert "Repeating 1 of 1 recorded prompt on this machine." in (
             kernel.run("%cfai verify").text
         )
 

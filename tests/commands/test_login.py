@@ -1,10 +1,13 @@
 """Test `%cfai login`, `logout` and `status` as in a terminal."""
 
+import io
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from cfai_magics.backends.credentials import ACCOUNT_VARIABLE
@@ -36,7 +39,9 @@ def session(cloudflare: Standin, home: Path) -> Iterator[Session]:
 def frontend_with_input(session: Session, *inputs: str) -> Frontend:
     answers = iter(inputs)
     return create_shell_frontend(session)._replace(
-        prompt_secret=lambda _prompt: next(answers), print=print
+        prompt_secret=lambda _prompt: next(answers),
+        prompt_account_id=lambda _prompt: next(answers),
+        print=print,
     )
 
 
@@ -119,10 +124,7 @@ def test_logout_deletes_the_credentials(session: Session, cloudflare: Standin) -
 def test_login_without_user_input_raises_a_setup_error(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(_prompt: str) -> str:
-        raise EOFError
-
-    monkeypatch.setattr("getpass.getpass", closed)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(SetupError, match="This front end can't ask for input"):
         run("login", [], create_shell_frontend(session), "cfai")
 
@@ -131,3 +133,26 @@ def test_status_shows_a_custom_api_address(session: Session, cloudflare: Standin
     status = run_command(session, "status")
     assert re.search(f"address +{cloudflare.base_url} +{API_URL_VARIABLE}", status)
     assert os.environ.get(API_URL_VARIABLE) is None
+
+
+def test_a_terminal_erases_a_token_that_was_typed_as_the_account_id(
+    cloudflare: Standin, home: Path
+) -> None:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "cfai_magics", "login"],
+        env={**os.environ, "CFAI_HOME": str(home), API_URL_VARIABLE: cloudflare.base_url},
+        encoding="utf-8",
+        timeout=120,
+        dimensions=(24, 40),
+    )
+    terminal.delaybeforesend = 0.2  # getpass drops input that is typed before its prompt
+    terminal.expect_exact("Account ID: ")
+    terminal.sendline(token())
+    terminal.expect_exact("Enter the account ID again")
+    assert "\x1b[2A\x1b[J" in terminal.before, "the line has 65 columns, so it takes two rows"
+    terminal.expect_exact("Account ID: ")
+    terminal.sendline(cloudflare.account_id)
+    terminal.expect_exact("API token: ")
+    terminal.sendline(cloudflare.token)
+    terminal.expect_exact("The token is active")

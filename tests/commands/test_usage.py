@@ -120,10 +120,18 @@ def test_a_missing_permission_is_named(
     assert "Account Analytics - Read" in caught.value.hint
 
 
-def test_an_empty_ledger_shows_zero_calls(session: Session) -> None:
-    frontend = bare_frontend(session)
-    assert "0 calls" in str(run("usage", [], frontend, "%cfai"))
-    assert str(run("usage", ["--csv"], frontend, "%cfai")) == ""
+@pytest.mark.parametrize(
+    ("period", "message"),
+    [
+        ("today", "No calls today (UTC). %cfai usage all shows earlier calls."),
+        ("7d", "No calls in the last 7 days. %cfai usage all shows earlier calls."),
+        ("all", "No calls yet."),
+    ],
+)
+def test_a_period_without_calls_is_reported_as_such(
+    session: Session, period: str, message: str
+) -> None:
+    assert str(run("usage", [period], bare_frontend(session), "%cfai")) == message
 
 
 def test_an_invalid_period_is_rejected(usage: Callable[[str], object]) -> None:

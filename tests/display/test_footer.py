@@ -109,8 +109,6 @@ def test_text_of_a_model_is_escaped_in_the_html_of_a_footer() -> None:
             {"text": "", "reasoning": "hm"},
             "The answer is empty. The thinking above is billed.",
         ),
-        ({"finish_reason": "interrupted"}, "Interrupted. The answer is incomplete."),
-        ({"finish_reason": "interrupted", "text": ""}, "Interrupted before the answer started."),
         ({"finish_reason": "error"}, "The model reported an error. The answer is incomplete."),
         ({"finish_reason": "cut", "text": ""}, "The response ended before the answer started."),
         ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "requested by the model: add."),

@@ -74,14 +74,15 @@ def test_an_empty_table_is_one_line(terminal: pexpect.spawn) -> None:
     assert "Out[2]: No conversations yet. -c continues kernel " in terminal.before
     terminal.sendline("%cfai usage")
     terminal.expect(PROMPT)
-    assert terminal.before.startswith("Out[3]: 0 calls today (UTC)")
+    assert terminal.before.startswith("Out[3]: No calls today (UTC).")
 
 
-def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
+def test_an_error_has_two_lines(terminal: pexpect.spawn) -> None:
     terminal.sendline("%cfai nonsense")
     terminal.expect(PROMPT)
     assert terminal.before.strip().splitlines() == [
-        "InvalidOptionError: Unknown command 'nonsense'. %cfai help lists the commands."
+        "InvalidOptionError: Unknown command 'nonsense'.",
+        "%cfai help lists the commands.",
     ]
 
 
@@ -92,7 +93,7 @@ def test_ctrl_c_keeps_the_partial_answer_and_the_next_cell_runs(
     terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'Go on')")
     terminal.expect("word word")
     terminal.sendintr()
-    terminal.expect("InterruptedAnswerError: The answer was interrupted")
+    terminal.expect("InterruptedAnswerError: Interrupted")
     terminal.expect(PROMPT)
     account.switch(answer="Here again.", tokens_per_second=0)
     terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'And now?')")

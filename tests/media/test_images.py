@@ -108,7 +108,7 @@ def test_without_pillow_only_small_png_and_jpeg_images_are_accepted(image_format
     )
     assert (sent.width, sent.height, sent.image_format) == (60, 40, image_format.lower())
     with pytest.raises(
-        InvalidOptionError, match=r"it is too large: 3,000×10 pixels, .*pip install pillow"
+        InvalidOptionError, match=r"(?s)it is too large: 3,000×10 pixels, .*pip install pillow"
     ):
         prepare_image("it", encode(plain(3_000, 10), image_format))
     with pytest.raises(InvalidOptionError, match="it is not a PNG or JPEG image"):

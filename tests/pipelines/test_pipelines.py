@@ -143,7 +143,7 @@ def test_a_sphinx_build_replays_and_fails_at_a_question_that_is_not_recorded(
     assert "Air scatters <strong>blue</strong> light." in page
     failed = run(delete_cache + every_page, recorded, setup=replay, check=False)
     assert failed.returncode == 1
-    assert "ps1.cfai.jsonl does not exist. Nothing was sent." in failed.stderr
+    assert "ps1.cfai.jsonl does not exist.\nNothing was sent." in failed.stderr
 
 
 @requires("nbgrader")

@@ -126,8 +126,8 @@ def test_an_ambiguous_name_is_rejected_with_the_candidates() -> None:
         find_model("1b", LIST)
 
 
-def test_an_unknown_name_is_rejected_with_similar_names() -> None:
-    with pytest.raises(ModelNotFoundError, match=r"Similar names: gemma-4-26b-a4b-it"):
+def test_an_unknown_name_is_rejected_with_suggestions() -> None:
+    with pytest.raises(ModelNotFoundError, match=r"Did you mean gemma-4-26b-a4b-it"):
         find_model("gemma-4-26b", load_bundled())
 
 

@@ -109,7 +109,7 @@ def test_the_tokens_of_all_parts_are_within_the_limit() -> None:
         (
             20,
             NO_WINDOW,
-            "In[3] has about 271 tokens, and the limit is 20. Use --context above:271",
+            "In[3] has about 271 tokens, and the limit is 20.\nUse --context above:271",
         ),
         (1_000, 50, "In[3] does not fit in the model's context window"),
         (1_000, -50, "In[3] does not fit in the model's context window"),

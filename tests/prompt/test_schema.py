@@ -237,7 +237,7 @@ def test_a_rejected_response_format_is_replaced_by_instructions(
         ("--schema pydantic", "not a dict, a pydantic model or a JSON file"),
     ],
 )
-def test_invalid_options_are_a_one_line_error_and_send_nothing(
+def test_invalid_options_are_a_two_line_error_and_send_nothing(
     kernel: Kernel, account: Standin, line: str, message: str
 ) -> None:
     kernel.run("import pydantic")

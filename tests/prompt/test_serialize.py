@@ -150,9 +150,9 @@ def deep_list() -> object:
         ({(1, 2): 1, "(1, 2)": 2}, 'have the same text "(1, 2)".'),
         ([pd.DataFrame([[1, 2]], columns=["a", "a"])], 'have the same text "a".'),
         ([pd.Series([1, 2], index=["a", "a"])], 'have the same text "a".'),
-        (recursive_list(), "The value contains itself. Send a part of it"),
-        (deep_list(), "The value is nested too deeply. Send a part of it"),
-        ({"a": map(str, [1])}, "A value of type map can be read only once. Convert it to a list"),
+        (recursive_list(), "The value contains itself.\nSend a part of it"),
+        (deep_list(), "The value is nested too deeply.\nSend a part of it"),
+        ({"a": map(str, [1])}, "A value of type map can be read only once.\nConvert it to a list"),
         ((n for n in [1]), "A value of type generator can be read only once."),
     ],
     ids=[

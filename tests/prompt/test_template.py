@@ -111,13 +111,13 @@ def test_a_value_is_formatted_as_in_an_f_string(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{{nope}}", "{{nope}}: name 'nope' is not defined. Define it first, or add --raw"),
-        ("{{d['k']}}", "{{d['k']}}: KeyError: 'k'. Correct the expression, or add --raw"),
+        ("{{nope}}", "{{nope}}: name 'nope' is not defined.\nDefine it first, or add --raw"),
+        ("{{d['k']}}", "{{d['k']}}: KeyError: 'k'.\nCorrect the expression, or add --raw"),
         ("{{1 / 0}}", "{{1 / 0}}: ZeroDivisionError: division by zero."),
         ("{{x:d}}", "{{x:d}}: ValueError: Unknown format code 'd'"),
     ],
 )
-def test_a_failed_field_raises_one_line_that_names_it(text: str, message: str) -> None:
+def test_a_failed_field_raises_two_lines_that_name_it(text: str, message: str) -> None:
     with pytest.raises(VariableError) as caught:
         value_of(text, d={}, x="a")
     assert str(caught.value).startswith(message)
@@ -153,20 +153,18 @@ def raise_error(error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (FailingText(), "FailingText. Correct the expression,"),
-        (NoText(), "NoText. Correct the expression,"),
-        (NameWithoutText(), "NameError. Define it first,"),
-        (CancelledError(), "CancelledError. Correct the expression,"),
-        (GeneratorExit("end"), "GeneratorExit: end. Correct the expression,"),
-        (CustomExit("x\ny"), "CustomExit: x y. Correct the expression,"),
+        (FailingText(), "FailingText.\nCorrect the expression,"),
+        (NoText(), "NoText.\nCorrect the expression,"),
+        (NameWithoutText(), "NameError.\nDefine it first,"),
+        (CancelledError(), "CancelledError.\nCorrect the expression,"),
+        (GeneratorExit("end"), "GeneratorExit: end.\nCorrect the expression,"),
+        (CustomExit("x\ny"), "CustomExit: x y.\nCorrect the expression,"),
         (BaseExceptionGroup("g", [CustomExit()]), "BaseExceptionGroup: g (1 sub-exception)."),
-        (StopIteration(), "StopIteration. Correct the expression,"),
+        (StopIteration(), "StopIteration.\nCorrect the expression,"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_any_error_in_a_field_is_one_line_that_names_it(
-    error: BaseException, message: str
-) -> None:
+def test_any_error_in_a_field_names_it_in_two_lines(error: BaseException, message: str) -> None:
     with pytest.raises(VariableError) as caught:
         value_of("{{f(e)}}", f=raise_error, e=error)
     assert str(caught.value).startswith(f"{{{{f(e)}}}}: {message}")
@@ -191,7 +189,7 @@ def test_a_value_that_has_no_json_form_is_named_with_the_next_step() -> None:
     with pytest.raises(VariableError) as caught:
         evaluate_field(field, lambda _source: {1: 2, "1": 3}, to_text)
     assert str(caught.value) == (
-        '{{d}}: Two keys, columns or index labels have the same text "1". Rename one of them.'
+        '{{d}}: Two keys, columns or index labels have the same text "1".\nRename one of them.'
     )
 
 

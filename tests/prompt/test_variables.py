@@ -64,7 +64,7 @@ def test_raw_sends_double_braces_unchanged(kernel: Kernel, cloudflare: Standin) 
 
 
 @pytest.mark.parametrize("text", ["{{nope}}", "{{1/0}}", "{{Out[99999]}}", "{{Err[99999]}}"])
-def test_a_failed_field_is_a_one_line_error_and_sends_nothing(
+def test_a_failed_field_is_a_two_line_error_and_sends_nothing(
     kernel: Kernel, cloudflare: Standin, text: str
 ) -> None:
     cell = kernel.run(f"%%cfai\nHi {text}")

@@ -14,7 +14,6 @@ from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Message
 from cfai_magics.types.usage import Model, Usage
-from cfai_magics.widgets.model_list import SORT_KEYS, sort_models
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin
 from tests.standin.state import EVERYTHING
@@ -84,22 +83,6 @@ def test_the_list_is_sorted_by_price_or_context_window(
     values = [value(known[name]) for name in listed_models(panel)]
     assert values == sorted(values)
     assert panel.models.model_list.value == panel.session.settings.model
-
-
-def test_sorting_compares_numbers_and_lists_unknown_prices_last() -> None:
-    models = [
-        Model("@cf/b/llama-11b", neurons_in=2.0, neurons_out=1.0, context_window=10),
-        Model("@cf/a/llama-3b", neurons_in=1.0, neurons_out=9.0, context_window=20),
-        Model("@cf/c/Alpha"),
-    ]
-    names = {
-        key: [model.short_name for model in sort_models(models, key, ())] for key in SORT_KEYS
-    }
-    assert names == {
-        "name": ["Alpha", "llama-3b", "llama-11b"],
-        "price": ["llama-11b", "llama-3b", "Alpha"],
-        "window": ["llama-3b", "llama-11b", "Alpha"],
-    }
 
 
 def test_recently_used_models_come_first(panel: Panel, account: Standin) -> None:

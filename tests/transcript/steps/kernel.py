@@ -356,7 +356,7 @@ ERRORS = [
 ]
 ACCOUNT = [
     Step("%cfai login", typed=["<account>", "<token>"]),
-    Step("%cfai login", typed=["<token>"]),
+    Step("%cfai login", typed=["<token>", "<account>", "<token>"]),
     Step("%cfai login wrong words"),
     Step("%cfai login --from <root>/config.json", before=_simple_one_api),
     Step("%cfai export simple-one-api"),
