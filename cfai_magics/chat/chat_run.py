@@ -324,11 +324,11 @@ class ChatRun(NamedTuple):
                 answer, notes=(*answer.notes, self._store_unsaved_turn(turn, self.turn_key))
             )
         try:
-            position, warnings = save_turn(turn, self.turn_key)
+            details, notes = save_turn(turn, self.turn_key)
             return replace(
                 answer,
-                notes=(*warnings, *answer.notes),
-                details=(position, *answer.details),
+                notes=(*notes, *answer.notes),
+                details=(*details, *answer.details),
             )
         except CfaiError as error:
             error.answer = answer  # the complete answer, although the turn could not be saved

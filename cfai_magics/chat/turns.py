@@ -88,18 +88,20 @@ def is_complete(answer: Answer) -> bool:
     return answer.finish_reason in COMPLETE_FINISH_REASONS and bool(answer.text)
 
 
-def save_turn(turn: Turn, turn_key: TurnKey) -> tuple[str, list[str]]:
+def save_turn(turn: Turn, turn_key: TurnKey) -> tuple[list[str], list[str]]:
     """Save a turn in its thread.
 
     Returns:
-        A line with the turn's position, and warnings about stale turns.
+        The details and the notes: the position of a new turn is a detail; that a turn was
+        replaced, or that others are stale, is a note.
     """
     with ConversationStore(turn_key.home) as store:
         stored_turn = store.save(turn_key.thread, turn)
         turns = store.load_turns(turn_key.thread)
+    is_last = stored_turn.position == len(turns)
     message = (
         _("Conversation {name}, turn {position}.")
-        if stored_turn.position == len(turns)
+        if is_last
         else _("Conversation {name}, turn {position} of {total}: replaced with the new answer.")
     )
     position = message.format(
@@ -107,13 +109,13 @@ def save_turn(turn: Turn, turn_key: TurnKey) -> tuple[str, list[str]]:
     )
     stale = stale_turns(turns)
     if not stale:
-        return position, []
+        return ([position], []) if is_last else ([], [position])
     warning = ngettext(
         "Based on an outdated answer: {turns}. Run its cell again.",
         "Based on an outdated answer: {turns}. Run their cells again.",
         len(stale),
     ).format(turns=_format_turn_names(stale))
-    return position, [warning]
+    return ([position], [warning]) if is_last else ([], [position, warning])
 
 
 def _format_turn_names(turns: Sequence[Turn]) -> str:

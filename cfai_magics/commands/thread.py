@@ -247,8 +247,8 @@ def _keep_turn(frontend: Frontend, _store: ConversationStore, _options: Namespac
             _("A turn is unfinished if its answer was interrupted or cut off."),
         )
     notebook_state.unsaved_turn = None
-    position, warnings = save_turn(unsaved_turn.turn, unsaved_turn.turn_key)
-    return " ".join((position, *warnings))
+    details, notes = save_turn(unsaved_turn.turn, unsaved_turn.turn_key)
+    return " ".join((*details, *notes))
 
 
 ACTIONS: Mapping[str, ThreadAction] = {
