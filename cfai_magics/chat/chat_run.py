@@ -211,11 +211,13 @@ class ChatRun(NamedTuple):
         """Show the final answer, and store the answer and the prompt report."""
         display.end(answer)
         self.frontend.store_result(variable_name, answer)
-        call_parts = tuple(
-            Part("call", f"{tool_result.arguments}\n{tool_result.result}", tool_result.name)
-            for tool_result in answer.tool_results
-        )
-        prompt = self.prompt._replace(extra_parts=(*self.prompt.extra_parts, *call_parts))
+        prompt = self.prompt
+        if answer.tool_results:
+            call_parts = (
+                Part("call", f"{tool_result.arguments}\n{tool_result.result}", tool_result.name)
+                for tool_result in answer.tool_results
+            )
+            prompt = prompt._replace(extra_parts=(*prompt.extra_parts, *call_parts))
         report = PromptReport(prompt, answer, self.target.model)
         if self.frontend.notebook_state:
             self.frontend.notebook_state.last_prompt = report
