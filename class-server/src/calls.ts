@@ -7,7 +7,7 @@ import { hashStudentKey } from './keys';
 import type { Grant } from './ledger';
 import type { Call } from './requests';
 import type { Policy } from './rules';
-import { readEnding } from './ending';
+import { passOn } from './ending';
 import { PASSED_HEADERS, sendCall } from './upstream';
 import {
   estimateStreamTokens,
@@ -89,15 +89,14 @@ async function runGranted(
     await settle({ neurons: headerNeurons(response), isEstimated: false });
     return copyResponse(response, null);
   }
-  const [forClient, forBudget] = (
-    response.body as ReadableStream<Uint8Array>
-  ).tee();
-  ctx.waitUntil(
-    readEnding(forBudget).then(({ ending, isComplete }) =>
-      settle(findBill(response, ending, isComplete, call))
-    )
-  );
-  return copyResponse(response, forClient);
+  const settleAtEnd = (ending: Ending, isComplete: boolean) => {
+    const settled = settle(findBill(response, ending, isComplete, call));
+    // After a disconnect, only this keeps the Worker running.
+    ctx.waitUntil(settled);
+    return settled;
+  };
+  const answer = response.body as ReadableStream<Uint8Array>;
+  return copyResponse(response, passOn(answer, settleAtEnd));
 }
 
 /** Reserve the cost of a call. Wait while a limit per minute is reached. */

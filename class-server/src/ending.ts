@@ -1,47 +1,50 @@
-/** Read the last bytes of an answer while it is passed on to the client. */
+/** Pass an answer on unchanged, and keep its last bytes. */
 
 import type { Ending } from './usage';
 
 /** Enough for the last frames of each format. */
-export const TAIL_BYTES = 4096;
-const BLOCK_BYTES = 65_536;
-/** Frames that arrive during a pause are read at once, so a frame costs no JavaScript. */
-const PAUSE_MS = 250;
+const TAIL_BYTES = 4096;
 
 /**
- * Read a copy of an answer to its end, and return its last 4 KiB.
+ * Return a stream with the bytes of an answer, and call `onEnd` once when it ends.
  *
- * `readAtLeast` would delay the first token: both copies wait until the larger read is full.
+ * A chunk is only counted and kept: the usage is read once, at the end. If the client disconnects
+ * or the upstream breaks off, the answer is not complete, and the upstream request is aborted.
  */
-export async function readEnding(
-  stream: ReadableStream<Uint8Array>
-): Promise<{ ending: Ending; isComplete: boolean }> {
-  const reader = stream.getReader({ mode: 'byob' });
-  let block: Uint8Array<ArrayBufferLike> = new Uint8Array(BLOCK_BYTES);
-  let tail = new Uint8Array();
+export function passOn(
+  answer: ReadableStream<Uint8Array>,
+  onEnd: (ending: Ending, isComplete: boolean) => Promise<void>
+): ReadableStream<Uint8Array> {
+  const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for (;;) {
-    // A read fails if the upstream breaks off, or if the client disconnects.
-    const result = await reader.read(block).catch(() => null);
-    if (!result || result.done) {
-      return { ending: { tail, bytes }, isComplete: result !== null };
-    }
-    const { value } = result;
-    tail = appendBlock(tail, value);
-    bytes += value.length;
-    block = new Uint8Array(value.buffer);
-    if (value.length < BLOCK_BYTES) {
-      await scheduler.wait(PAUSE_MS);
-    }
-  }
+  let kept = 0;
+  const end = (isComplete: boolean) =>
+    onEnd({ tail: joinTail(chunks), bytes }, isComplete);
+  return answer.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        controller.enqueue(chunk);
+        chunks.push(chunk);
+        bytes += chunk.length;
+        kept += chunk.length;
+        while (kept - (chunks[0] as Uint8Array).length >= TAIL_BYTES) {
+          kept -= (chunks.shift() as Uint8Array).length;
+        }
+      },
+      flush: () => end(true),
+      // `flush` does not run after a disconnect.
+      cancel: () => end(false)
+    })
+  );
 }
 
-function appendBlock(
-  tail: Uint8Array,
-  block: Uint8Array
-): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(tail.length + block.length);
-  joined.set(tail);
-  joined.set(block, tail.length);
+function joinTail(chunks: Uint8Array[]): Uint8Array {
+  const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const joined = new Uint8Array(size);
+  let position = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, position);
+    position += chunk.length;
+  }
   return joined.slice(-TAIL_BYTES);
 }
