@@ -6,8 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 
-import { build } from 'esbuild';
-import { Miniflare } from 'miniflare';
+import { startServer, startWorker } from './local.mjs';
 
 const ANSWERS = 30;
 const FRAMES = Number(process.argv[2] ?? 2000);
@@ -42,59 +41,7 @@ const upstream = http.createServer(async (request, response) => {
 });
 await new Promise(resolve => upstream.listen(0, '127.0.0.1', resolve));
 
-const bundle = await build({
-  entryPoints: ['src/index.ts'],
-  bundle: true,
-  format: 'esm',
-  target: 'es2022',
-  external: ['cloudflare:workers'],
-  write: false
-});
-
-async function start(script) {
-  const text = value => ({ type: 'text', value });
-  const server = new Miniflare({
-    host: '127.0.0.1',
-    port: 0,
-    telemetry: { enabled: false },
-    workers: [
-      {
-        config: {
-          name: 'server',
-          compatibilityDate: '2026-10-01',
-          compatibilityFlags: ['enable_request_signal'],
-          manifest: {
-            mainModule: 'index.js',
-            modules: { 'index.js': { type: 'esm', contents: script } }
-          },
-          env: {
-            API_BASE: text(`http://127.0.0.1:${upstream.address().port}`),
-            CLASS_NAME: text('class'),
-            ACCOUNT_ID: text('account'),
-            ACCOUNT_TOKEN: text('token'),
-            ADMIN_KEY: text('admin-key'),
-            ALLOWED_ORIGINS: text(''),
-            GATEWAY: text(''),
-            ...(script === PROXY
-              ? {}
-              : {
-                  CLASSES: {
-                    type: 'durable-object',
-                    worker: 'server',
-                    exportName: 'ClassBudget'
-                  }
-                })
-          },
-          exports:
-            script === PROXY
-              ? {}
-              : { ClassBudget: { type: 'durable-object', storage: 'sqlite' } }
-        }
-      }
-    ]
-  });
-  return { server, url: String(await server.ready) };
-}
+const apiBase = `http://127.0.0.1:${upstream.address().port}`;
 
 /** Return the CPU time of all workerd processes of this benchmark, in milliseconds. */
 function workerdTime() {
@@ -140,18 +87,10 @@ async function measure(name, url, key) {
   return time;
 }
 
-const proxy = await start(PROXY);
+const proxy = await startWorker(PROXY, apiBase);
 const baseline = await measure('plain proxy', proxy.url, 'none');
 await proxy.server.dispose();
-const { server, url } = await start(bundle.outputFiles[0].text);
-const admin = (path, method, body) =>
-  fetch(`${url}admin/${path}`, {
-    method,
-    headers: { authorization: 'Bearer admin-key' },
-    body: JSON.stringify(body)
-  }).then(response => response.json());
-await admin('class', 'PATCH', { budget: 1e6, share: 1e6 });
-const { key } = await admin('students', 'POST', { name: 'Ada' });
+const { server, url, key } = await startServer(apiBase);
 const served = await measure('class server', `${url}v1/chat/completions`, key);
 console.log(`difference: ${(served - baseline).toFixed(1)} ms`);
 await server.dispose();

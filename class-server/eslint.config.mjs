@@ -1,6 +1,13 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
+const globals = Object.fromEntries(
+  [
+    ...['AbortController', 'TextDecoder', 'console', 'fetch', 'process'],
+    ...['setImmediate', 'setTimeout']
+  ].map(name => [name, 'readonly'])
+);
+
 export default tseslint.config(
   { ignores: ['node_modules', 'dist', '.wrangler'] },
   js.configs.recommended,
@@ -34,15 +41,9 @@ export default tseslint.config(
     }
   },
   {
-    files: ['*.mjs'],
+    files: ['**/*.mjs'],
     languageOptions: {
-      globals: {
-        console: 'readonly',
-        fetch: 'readonly',
-        process: 'readonly',
-        setImmediate: 'readonly',
-        setTimeout: 'readonly'
-      }
+      globals
     },
     rules: { 'no-console': 'off' }
   }

@@ -2,7 +2,7 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { testTimeout: 60_000 },
+  test: { include: ['test/*.test.ts'], testTimeout: 60_000 },
   plugins: [
     cloudflareTest({
       wrangler: { configPath: './wrangler.jsonc' },

@@ -7,7 +7,7 @@ import { hashStudentKey } from './keys';
 import type { Grant } from './ledger';
 import type { Call } from './requests';
 import type { Policy } from './rules';
-import { passOn } from './ending';
+import { TAIL_BYTES, passOn } from './ending';
 import { PASSED_HEADERS, sendCall } from './upstream';
 import {
   estimateStreamTokens,
@@ -22,7 +22,6 @@ const MAX_WAIT_MS = 10_000;
 /** Pause before a request that Cloudflare refused for its limit per minute is sent again. */
 const RETRY_MS = 2_000;
 const DAILY_QUOTA_CODES: number[] = [CODES.dailyQuota, 3036];
-const EVENT_STREAM = 'text/event-stream';
 
 type Plan = (policy: Policy) => Promise<Call>;
 type Stub = DurableObjectStub<ClassBudget>;
@@ -66,11 +65,18 @@ async function runGranted(
   deadline: number
 ): Promise<Response> {
   const budget = openClass(env);
+  const aborter = new AbortController();
+  // Until the answer starts, only the signal of the request shows a disconnect.
+  request.signal.addEventListener('abort', () => aborter.abort());
   const settle = (bill: Bill) =>
     budget.settle(grant.id, bill.neurons, bill.isEstimated);
   let response: Response;
+  let whole: Uint8Array | null = null;
   try {
-    response = await send(env, call, grant, request.signal, deadline);
+    response = await send(env, call, grant, aborter.signal, deadline);
+    if (response.ok && !isEventStream(response)) {
+      whole = new Uint8Array(await response.arrayBuffer());
+    }
   } catch {
     // The model may have read the prompt, and written an answer that is sent as a whole.
     const neurons = call.isStream ? call.cost.fixed : null;
@@ -85,18 +91,24 @@ async function runGranted(
     await settle({ neurons: headerNeurons(response) ?? 0, isEstimated: false });
     return passError(response, budget);
   }
-  if (!response.body) {
-    await settle({ neurons: headerNeurons(response), isEstimated: false });
-    return copyResponse(response, null);
+  if (whole) {
+    const ending = { tail: whole.slice(-TAIL_BYTES), bytes: whole.length };
+    await settle(findBill(response, ending, true, call));
+    return copyResponse(response, whole);
   }
-  const settleAtEnd = (ending: Ending, isComplete: boolean) => {
-    const settled = settle(findBill(response, ending, isComplete, call));
-    // After a disconnect, only this keeps the Worker running.
-    ctx.waitUntil(settled);
-    return settled;
-  };
   const answer = response.body as ReadableStream<Uint8Array>;
-  return copyResponse(response, passOn(answer, settleAtEnd));
+  const { stream, ended } = passOn(answer, () => aborter.abort());
+  ctx.waitUntil(
+    ended.then(({ ending, isComplete }) =>
+      settle(findBill(response, ending, isComplete, call))
+    )
+  );
+  return copyResponse(response, stream);
+}
+
+function isEventStream(response: Response): boolean {
+  const type = response.headers.get('content-type') ?? '';
+  return type.startsWith('text/event-stream');
 }
 
 /** Reserve the cost of a call. Wait while a limit per minute is reached. */
@@ -154,8 +166,7 @@ function findBill(
   if (response.headers.get('cf-aig-cache-status') === 'HIT') {
     return { neurons: 0, isEstimated: false };
   }
-  const isStream =
-    response.headers.get('content-type')?.startsWith(EVENT_STREAM) ?? false;
+  const isStream = isEventStream(response);
   const billed = headerNeurons(response);
   if (billed !== null && !isStream) {
     return { neurons: billed, isEstimated: false };

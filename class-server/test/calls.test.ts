@@ -17,135 +17,13 @@ import {
   finish,
   me,
   newClass,
-  open,
   settled,
   upstream,
   type Json
 } from './helpers';
 
 const LAB = 'https://lab.example';
-const WORD = `data: ${JSON.stringify({
-  choices: [{ index: 0, delta: { content: 'word' } }],
-  usage: { prompt_tokens: 0, completion_tokens: 1, neurons: 0.5 }
-})}\n\n`;
-const TOTAL = `data: ${JSON.stringify({
-  response: '',
-  usage: { prompt_tokens: 9, completion_tokens: 50, neurons: 2.5 }
-})}\n\ndata: [DONE]\n\n`;
-
 afterEach(finish);
-
-/** Answer with a stream of words. It ends as the function says, or when the signal aborts. */
-function streamUpstream(
-  end: (writer: WritableStreamDefaultWriter) => Promise<void>,
-  words = 50
-) {
-  const state = { isAborted: false };
-  upstream((_sent, init) => {
-    const { readable, writable } = new IdentityTransformStream();
-    const writer = writable.getWriter() as WritableStreamDefaultWriter;
-    init.signal?.addEventListener('abort', () => {
-      state.isAborted = true;
-      void writer.abort(new Error('aborted')).catch(() => undefined);
-    });
-    const write = async () => {
-      for (let count = 0; count < words; count++) {
-        await writer.write(new TextEncoder().encode(WORD));
-      }
-      await end(writer);
-    };
-    void write().catch(() => undefined);
-    return new Response(readable, {
-      headers: { 'content-type': 'text/event-stream' }
-    });
-  });
-  return state;
-}
-
-async function endNormally(writer: WritableStreamDefaultWriter): Promise<void> {
-  await writer.write(new TextEncoder().encode(TOTAL));
-  await writer.close();
-}
-
-it('a stream is passed on unchanged, and settled by its last bytes', async () => {
-  const key = await newClass();
-  streamUpstream(endNormally);
-  const response = await chat(key, { stream: true });
-  expect(response.headers.get('content-type')).toBe('text/event-stream');
-  expect(await response.text()).toBe(WORD.repeat(50) + TOTAL);
-  expect((await settled(key)).spent).toBe(2.5);
-});
-
-it('the first token is passed on before the second one exists', async () => {
-  const key = await newClass();
-  let isRead = false;
-  streamUpstream(async writer => {
-    while (!isRead) {
-      await scheduler.wait(5);
-    }
-    await endNormally(writer);
-  }, 1);
-  const response = await open('/v1/chat/completions', {
-    key,
-    json: { ...QUESTION, stream: true }
-  });
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  const { value } = await reader.read();
-  expect(new TextDecoder().decode(value)).toBe(WORD);
-  isRead = true;
-  for (let isDone = false; !isDone;) {
-    isDone = (await reader.read()).done;
-  }
-});
-
-it('a client that disconnects pays for what was passed on, and the upstream is aborted', async () => {
-  const key = await newClass();
-  const state = streamUpstream(() => new Promise(() => undefined));
-  const controller = new AbortController();
-  const response = await open('/v1/chat/completions', {
-    key,
-    json: { ...QUESTION, stream: true },
-    signal: controller.signal
-  });
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  for (let bytes = 0; bytes < WORD.length * 50;) {
-    bytes += (await reader.read()).value?.length ?? 0;
-  }
-  await reader.cancel();
-  controller.abort();
-  const { spent } = await settled(key);
-  expect(state.isAborted).toBe(true);
-  expect(spent).toBeGreaterThan(50 * OUTPUT);
-  expect(spent).toBeLessThan(55 * OUTPUT + 500 * INPUT);
-});
-
-it('a stream that breaks off is settled by what was passed on', async () => {
-  const key = await newClass();
-  streamUpstream(writer => writer.abort(new Error('broken')));
-  const response = await open('/v1/chat/completions', {
-    key,
-    json: { ...QUESTION, stream: true }
-  });
-  await response.text().catch(() => undefined);
-  const { spent } = await settled(key);
-  expect(spent).toBeGreaterThan(0);
-  expect(spent).toBeLessThan(55 * OUTPUT + 500 * INPUT);
-});
-
-it('a stream without usage is settled by its frames', async () => {
-  const key = await newClass();
-  const frame = `data: ${JSON.stringify({ choices: [{ delta: { content: 'word' } }] })}\n\n`;
-  upstream(
-    () =>
-      new Response(`${frame.repeat(300)}data: [DONE]\n\n`, {
-        headers: { 'content-type': 'text/event-stream' }
-      })
-  );
-  await chat(key, { stream: true });
-  const { spent } = await settled(key);
-  expect(spent).toBeGreaterThan(290 * OUTPUT);
-  expect(spent).toBeLessThan(310 * OUTPUT + 500 * INPUT);
-});
 
 it('the request has the token of the account, and nothing of the student', async () => {
   const key = await newClass();
