@@ -173,8 +173,7 @@ def _merge_attempts(first_answer: Answer, second_answer: Answer, validation_erro
 
 def _format_retry_note(usage: Usage, validation_error: str) -> str:
     """Return a note on the reason for the retry and the usage of the retry."""
-    cost_basis = None if usage.neurons is None else usage.cost_basis
-    return _(RETRY_NOTES[cost_basis]).format(
+    return _(RETRY_NOTES.get(usage.cost_basis, RETRY_NOTES[None])).format(
         reason=validation_error,
         input=usage.prompt_tokens,
         output=usage.completion_tokens,

@@ -41,6 +41,7 @@ COST_NOTES = {
     "billed": mark("{neurons} neurons in total, billed."),
     "estimated": mark("{neurons} neurons in total, estimated."),
     "replayed": mark("{neurons} neurons in total, replayed."),
+    "local": mark("No neurons were used."),
 }
 MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
 

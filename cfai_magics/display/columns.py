@@ -31,6 +31,7 @@ TOTAL_COST_TEXTS: dict[CostBasis | None, str] = {
     "billed": mark("{neurons} neurons in total, billed"),
     "estimated": mark("{neurons} neurons in total, estimated"),
     "replayed": mark("{neurons} neurons in total (replayed)"),
+    "local": mark("no neurons"),
     None: mark("{neurons} neurons in total"),
 }
 

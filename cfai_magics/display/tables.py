@@ -23,6 +23,7 @@ COST_TEXTS: Mapping[CostBasis | None, str] = {
     "billed": mark("{neurons} neurons billed"),
     "estimated": mark("{neurons} neurons estimated"),
     "replayed": mark("{neurons} neurons replayed"),
+    "local": mark("no neurons"),
     None: mark("{neurons} neurons"),
 }
 MUTED_STYLE = "color:var(--jp-ui-font-color2,GrayText);font-size:90%"

@@ -422,7 +422,9 @@ class Reservation:
         return None if is_open and not self._is_limited else self._reserved
 
     def _with_price(self, usage: Usage) -> Usage:
-        return usage if self._is_local else with_estimate(self._rates, usage)
+        if self._is_local:
+            return replace(usage, neurons=0.0, cost_basis="local")
+        return with_estimate(self._rates, usage)
 
     def settle(
         self,

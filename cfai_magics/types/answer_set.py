@@ -125,7 +125,7 @@ class AnswerSet:
 
     @property
     def cost_basis(self) -> CostBasis | None:
-        """The source of `neurons`: billed, estimated or replayed; None if unknown.
+        """The source of `neurons`: billed, estimated, replayed or local; None if unknown.
 
         It is estimated if any answer is estimated, and replayed if all answers are replayed.
         """

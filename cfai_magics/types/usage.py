@@ -9,7 +9,7 @@ MAX_NEURONS = 1e12  # 11 million US dollars; a larger number for one call is tre
 FREE_DAILY_NEURONS = 10_000.0  # per day and account, on both the free and the paid plan
 TASK_MAX_TOKENS = 256  # the default for the older models that native tasks use
 MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64-bit integers
-CostBasis = Literal["billed", "estimated", "replayed"]
+CostBasis = Literal["billed", "estimated", "replayed", "local"]
 Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
 Scope = Literal["day", "session", "notebook", "cell", "free"]
 
@@ -27,7 +27,8 @@ class Usage:
         cached_tokens: Prompt tokens that Cloudflare read from its cache.
         neurons: Cost in neurons; None if unknown.
         cost_basis: Source of `neurons`: billed (reported by Cloudflare), estimated (from prices
-            and tokens) or replayed (from a recording, at no cost). None if unknown.
+            and tokens), replayed (from a recording, at no cost) or local (a model on this machine,
+            at no cost). None if unknown.
         has_estimated_tokens: Whether tokens are estimated, because the server reported none.
     """
 
@@ -42,8 +43,9 @@ class Usage:
         """Return the sum of both usages. If either usage is estimated, the sum is estimated."""
         with_neurons = [usage for usage in (self, other) if usage.neurons is not None]
         cost_bases = {usage.cost_basis for usage in with_neurons}
-        if len(cost_bases) > 1:
-            cost_bases.discard("replayed")  # a replayed call adds no cost
+        for free_basis in ("replayed", "local"):  # these calls add no cost
+            if len(cost_bases) > 1:
+                cost_bases.discard(free_basis)
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
@@ -67,7 +69,7 @@ class WithUsage:
 
     @property
     def cost_basis(self) -> CostBasis | None:
-        """The source of `neurons`: billed, estimated or replayed; None if unknown."""
+        """The source of `neurons`: billed, estimated, replayed or local; None if unknown."""
         return self.usage.cost_basis
 
 

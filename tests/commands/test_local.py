@@ -159,9 +159,6 @@ def test_local_off_notes_that_recorded_answers_are_replayed(
 
 def test_the_quickstart_runs_from_top_to_bottom_without_an_account(home_with_model: Path) -> None:
     notebook = nbformat.read(QUICKSTART, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells), (
-        "the notebook is saved without outputs"
-    )
     assert home_with_model.exists()
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     prompt_cell = next(cell for cell in notebook.cells if cell.source.startswith("%%cfai"))

@@ -68,10 +68,10 @@ def test_a_relative_path_does_not_depend_on_later_changes_of_the_folder(
 @pytest.mark.parametrize(
     ("notebook", "message"),
     [
-        ("", r"path is unknown, .* Specify a path: %cfai replay auto lesson.cfai.jsonl"),
+        ("", r"path is unknown, .*\nSpecify a path: %cfai replay auto lesson.cfai.jsonl"),
         (
             "gone.ipynb",
-            r"gone.ipynb was renamed or moved after .* Restart the kernel, or specify a",
+            r"gone.ipynb was renamed or moved after .*\nRestart the kernel, or specify a",
         ),
     ],
 )

@@ -127,14 +127,12 @@ def test_the_local_setting_starts_the_local_model(home: Path, small_model: Path)
     session = Session(Cfai(local=LOCAL_MODEL), home)
     try:
         answer = session.ask(session.build_request(HI, max_tokens=5))
-        assert (answer.model, answer.neurons, answer.is_local) == (
-            "SmolLM2-135M-Instruct",
-            None,
-            True,
-        )
+        assert (answer.model, answer.is_local) == ("SmolLM2-135M-Instruct", True)
+        assert (answer.neurons, answer.cost_basis) == (0, "local")
         assert session.resolve_model("").context_window == 4_096
-        vectors = session.embed(["sun"]).vectors
-        assert len(vectors[0]) == 576
+        embeddings = session.embed(["sun"])
+        assert len(embeddings.vectors[0]) == 576
+        assert (embeddings.neurons, embeddings.cost_basis) == (0, "local")
         server = session.backend.local_server
     finally:
         session.close()

@@ -86,6 +86,11 @@ def test_each_column_is_counted_separately() -> None:
 def test_the_total_is_billed_if_all_answers_are_billed() -> None:
     answer_set = answers("a", "b", usage=Usage(10, 5, neurons=1.5, cost_basis="billed"))
     assert (answer_set.neurons, answer_set.cost_basis) == (3.0, "billed")
+    local = Answer(GEMMA, "b", usage=Usage(10, 5, neurons=0.0, cost_basis="local"))
+    mixed = AnswerSet(answer_set.variants, (answer_set[0], local), ("", ""))
+    assert (mixed.neurons, mixed.cost_basis) == (1.5, "billed")
+    only_local = AnswerSet(answer_set.variants, (local, local), ("", ""))
+    assert (only_local.neurons, only_local.cost_basis) == (0.0, "local")
     free = Answer(GEMMA, finish_reason="cut", usage=Usage(neurons=0.0, cost_basis="estimated"))
     failed = AnswerSet(answer_set.variants, (answer_set[0], free), ("", "CapacityError: busy"))
     assert (failed.neurons, failed.cost_basis) == (1.5, "billed")
