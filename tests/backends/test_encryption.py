@@ -52,7 +52,8 @@ def test_a_token_is_not_sent_over_plain_http(home: Path, scheme: str, host: str)
     count, error = ask(home, **cloudflare(f"{scheme}://{host}/client/v4"))
     assert count == 0
     assert error == (
-        "The address in CLOUDFLARE_API_BASE_URL is not encrypted, so others could read the token.\n"
+        "The address in CLOUDFLARE_API_BASE_URL is not encrypted, so others could read the "
+        "token.\n"
         "Use https. If you trust the network, set CFAI_ALLOW_HTTP=1."
     )
 
