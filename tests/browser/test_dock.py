@@ -260,8 +260,9 @@ def test_the_temperature_can_be_set_with_the_keyboard(page: Page, notebook: Path
     slider = panel(page).get_by_role("slider", name="Temperature (0 to 5)")
     expect(slider).to_be_enabled()
     expect(panel(page).locator(".widget-readout")).to_have_text("0.70")
-    page.keyboard.press("Shift+Tab")  # the readout is a text field
-    page.keyboard.press("Shift+Tab")
+    for _element in ("readout", "slider"):  # the readout is skipped until it can be edited
+        if not slider.evaluate("slider => slider === document.activeElement"):
+            page.keyboard.press("Shift+Tab")
     expect(slider).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(panel(page).locator(".widget-readout")).to_have_text("0.80")

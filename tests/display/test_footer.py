@@ -73,13 +73,13 @@ def test_a_high_account_figure_does_not_count_against_the_own_budget() -> None:
 
 
 def test_a_short_footer_shows_another_endpoint_and_why_an_answer_is_incomplete() -> None:
-    cut = replace(ANSWER, endpoint="gateway class, cache miss", finish_reason="interrupted")
+    cut = replace(ANSWER, endpoint="gateway class, cache miss", finish_reason="cut")
     assert str(format_usage_footer(cut, "short")).splitlines() == [
         (
             "gemma-4-26b-a4b-it · 214→388 tokens · 12.5 neurons billed · 1.9 s · "
             "gateway class, cache miss"
         ),
-        "Interrupted. The answer is incomplete.",
+        "The response ended early. The answer is incomplete.",
     ]
 
 

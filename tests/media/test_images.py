@@ -167,8 +167,8 @@ def test_the_last_figure_is_sent_and_its_cost_is_shown(kernel: Kernel, account: 
     assert text == "What is this?"
     assert picture.size[0] > picture.size[1]
     size = f"{picture.size[0]}×{picture.size[1]}"
-    assert f"Image the last figure: {size}, about 256 of 260 input tokens, " in cell.text
-    assert "an estimated" in cell.text
+    assert f"Image the last figure: {size}, about 256 of 260 input tokens, " in cell.html
+    assert "an estimated" in cell.html
 
 
 def test_the_result_of_a_cell_can_be_the_last_figure(kernel: Kernel, account: Standin) -> None:
@@ -226,7 +226,7 @@ def test_a_thread_sends_its_images_again(kernel: Kernel, account: Standin) -> No
     kernel.run("%%cfai -c seen --image picture\nWhat is this?")
     cell = kernel.run("%%cfai -c seen\nAnd what not?")
     assert isinstance(account.requests[-1].json["messages"][0]["content"], list)
-    assert "1 earlier turn resent: about 2" in cell.text
+    assert "1 earlier turn resent: about 2" in cell.html
 
 
 def test_a_model_without_vision_is_rejected_before_sending(
