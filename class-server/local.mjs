@@ -57,8 +57,8 @@ export async function startWorker(script, apiBase, object, exports = {}) {
           env: {
             API_BASE: text(apiBase),
             CLASS_NAME: text('class'),
-            ACCOUNT_ID: text('account'),
-            ACCOUNT_TOKEN: text('token'),
+            CLOUDFLARE_ACCOUNT_ID: text('account'),
+            CLOUDFLARE_API_TOKEN: text('token'),
             ADMIN_KEY: text('admin-key'),
             ALLOWED_ORIGINS: text(''),
             GATEWAY: text(''),

@@ -8,8 +8,8 @@ export default defineConfig({
       wrangler: { configPath: './wrangler.jsonc' },
       miniflare: {
         bindings: {
-          ACCOUNT_ID: '0123456789abcdef0123456789abcdef',
-          ACCOUNT_TOKEN: 'account-token',
+          CLOUDFLARE_ACCOUNT_ID: '0123456789abcdef0123456789abcdef',
+          CLOUDFLARE_API_TOKEN: 'account-token',
           ADMIN_KEY: 'admin-key',
           ALLOWED_ORIGINS: 'https://lab.example, https://notebook.example'
         }

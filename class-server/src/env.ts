@@ -7,13 +7,13 @@ export interface Env {
   /** Address of Cloudflare's API. */
   API_BASE: string;
   /** Account whose Workers AI answers. */
-  ACCOUNT_ID: string;
+  CLOUDFLARE_ACCOUNT_ID: string;
   /** Name of an AI Gateway of the account; empty sends requests directly. */
   GATEWAY: string;
   /** Origins of web pages that may call the server, separated by commas. */
   ALLOWED_ORIGINS: string;
   /** Secret: API token with the permission Workers AI. */
-  ACCOUNT_TOKEN: string;
+  CLOUDFLARE_API_TOKEN: string;
   /** Secret: key of the admin routes. */
   ADMIN_KEY: string;
 }

@@ -52,12 +52,12 @@ export async function fetchCatalog(env: Env): Promise<unknown[]> {
 }
 
 function aiAddress(env: Env): string {
-  return `${env.API_BASE}/accounts/${env.ACCOUNT_ID}/ai`;
+  return `${env.API_BASE}/accounts/${env.CLOUDFLARE_ACCOUNT_ID}/ai`;
 }
 
 function accountHeaders(env: Env): Record<string, string> {
   return {
-    authorization: `Bearer ${env.ACCOUNT_TOKEN}`,
+    authorization: `Bearer ${env.CLOUDFLARE_API_TOKEN}`,
     // The end of the answer is read, and decompressing it would take CPU.
     'accept-encoding': 'identity',
     // A gateway stores prompts and answers by default.
