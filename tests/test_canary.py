@@ -141,7 +141,7 @@ def test_login_removes_a_secret_that_was_typed_as_the_account_id(
         kernel.run("%load_ext cfai_magics")
         answers = (secret, cloudflare.account_id, cloudflare.token)
         cell = answer_prompts(kernel, "%cfai login", *answers)
-        assert "The token is active" in cell.text
+        assert "Token verified" in cell.text
         assert f"Account ID: {cloudflare.account_id}" in cell.text
         assert secret not in repr(cell)
         kernel.run("get_ipython().history_manager.writeout_cache()")
@@ -157,7 +157,7 @@ def test_login_asks_again_only_for_the_wrong_field(cloudflare: Standin, home: Pa
         answers = (mistyped_id, cloudflare.account_id, wrong_token, cloudflare.token)
         cell = answer_prompts(kernel, "%cfai login", *answers)
     assert cell.ename == ""
-    assert "The token is active" in cell.text
+    assert "Token verified" in cell.text
     assert f"Account ID: {mistyped_id}\n" in cell.text, "it is shown as typed"
     assert wrong_token not in repr(cell)
     assert cloudflare.token not in repr(cell)

@@ -68,7 +68,7 @@ def run_command(world: World, words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        ("status", ["…0000", "credentials.json", "settings.toml", "from 2026-10-12"]),
+        ("status", ["…0000", "credentials.json", "settings.toml", "from 12 Oct 2026"]),
         ("usage all --by model", ["gemma-4-26b-a4b-it", "m2m100-1.2b", "bge-m3"]),
         ("usage all --by task", ["Text Generation", "Translation", "Text Embeddings"]),
         ("usage all --by notebook", ["lesson.ipynb"]),

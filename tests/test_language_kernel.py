@@ -62,5 +62,5 @@ def test_requests_are_equal_in_all_languages(account: Standin, tmp_path: Path) -
     assert json.dumps(chinese, sort_keys=True) == json.dumps(english, sort_keys=True)
     assert len(english) > len(CELLS) // 2
     assert not any("\u4e00" <= char <= "\u9fff" for char in english_text)
-    for phrase in ("个 token", "今日已用", "只发送了前", "去重后"):
+    for phrase in ("个 token", "已计费", "只发送了前", "去重后"):
         assert phrase in chinese_text

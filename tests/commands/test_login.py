@@ -155,4 +155,4 @@ def test_a_terminal_erases_a_token_that_was_typed_as_the_account_id(
     terminal.sendline(cloudflare.account_id)
     terminal.expect_exact("API token: ")
     terminal.sendline(cloudflare.token)
-    terminal.expect_exact("The token is active")
+    terminal.expect_exact("Token verified")
