@@ -29,7 +29,8 @@ CHECK = {
 }
 MISS = (
     "NotRecordedError: This request is not recorded; the closest recording in ps1.cfai.jsonl "
-    "differs: message 1 (user): “…s the sky red?” instead of “…s the sky blue?”. Nothing was sent."
+    "differs: message 1 (user): “…s the sky red?” instead of “…s the sky blue?”.\n"
+    "Nothing was sent."
 )
 NEXT_STEP = "%cfai replay auto makes such requests and records their answers."
 
