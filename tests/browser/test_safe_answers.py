@@ -93,9 +93,9 @@ def test_a_hostile_answer_does_not_load_or_run_content(
         lesson.wait_for_text(at, "neurons billed")
         lesson.wait_for_text(at, PRICES)
     areas = [page.locator(".jp-CodeCell").nth(at).locator(".jp-OutputArea") for at in range(5)]
-    for area, count in ((areas[3], 2), (areas[4], 4)):
-        area.locator("mjx-container").nth(count - 1).wait_for(timeout=PATIENCE * 1000)
-        assert area.locator("mjx-container").count() == count
+    for area in areas[3:]:  # the two identical answers are shown once
+        area.locator("mjx-container").nth(1).wait_for(timeout=PATIENCE * 1000)
+        assert area.locator("mjx-container").count() == 2
     for area in areas[1:3]:
         shown = area.locator(".jp-OutputArea-output")
         icons = ".jp-CfaiCode svg"  # of the buttons of code blocks
