@@ -16,7 +16,7 @@ from tests.standin import Standin
 pytestmark = pytest.mark.slow
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
-PROMPT_CELL = "%%cfai\nIn three short bullet points: why is the sky blue?"
+PROMPT_CELL = "%%cfai\nName the four seasons of the year."
 
 
 @pytest.fixture
