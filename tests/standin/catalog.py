@@ -4,6 +4,7 @@ The data is separate from the package's catalog. Cloudflare publishes no raw res
 OpenRouter's format and no recorded schema: those two are invented after clients that read them.
 """
 
+import asyncio
 import csv
 import uuid
 from collections.abc import Iterator, Mapping
@@ -166,6 +167,7 @@ def _check_access(exchange: "Exchange", model: Model) -> None:
 
 async def search_models(exchange: "Exchange") -> Reply:
     """Answer GET /ai/models/search with one page of the matching models."""
+    await asyncio.sleep(exchange.switches.delay_before_headers)
     query = exchange.received.query
     matching = [model for model in exchange.cloud.catalog if _matches(exchange, model)]
     if query.get("format") == "openrouter":
