@@ -226,7 +226,8 @@ def test_ctrl_c_keeps_the_text_and_the_terminal_in_ipython(account: Standin) -> 
     child.sendline("get_ipython().run_cell_magic('cfai', '', 'Go on')")
     child.expect("word word")
     child.sendintr()
-    child.expect("InterruptedAnswerError: Interrupted")
+    while child.expect(["InterruptedAnswerError: Interrupted", "Exception ignored in"]):
+        child.sendintr()  # Python has dropped an interrupt in a callback of the garbage collector
     shown = child.before
     assert "\x1b[?25h" in shown, "the cursor is visible again"
     assert "Traceback" not in shown
