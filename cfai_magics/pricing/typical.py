@@ -10,8 +10,8 @@ from .prices import Cost, Estimate, Rates, count_answers, get_max_tokens
 from .tokens import estimate_prompt_tokens
 
 # For models without recent answers: a quarter of max_tokens, at most 100 tokens. At the list
-# prices of the default model, 35 of the 37 recorded chat answers in notebooks/*.cfai.jsonl
-# (27 November 2026) then cost between half and twice the typical cost. The other two answers are
+# prices of the default model, 55 of the 57 recorded chat answers in notebooks/*.cfai.jsonl
+# (28 November 2026) then cost between half and twice the typical cost. The other two answers are
 # texts in images, for which no tokens were reported. A third of max_tokens, or a maximum of 75 to
 # 120 tokens, gives the same result. The answers come from a small local model.
 DEFAULT_SHARE = 4
