@@ -6,7 +6,7 @@ from .. import __version__
 from ..backends.selector import API_URL_VARIABLE, mask_secrets
 from ..chat.frontend import Frontend
 from ..course import CoursePolicy
-from ..display.tables import Table, format_date
+from ..display.tables import Table, format_date, format_neurons
 from ..errors import SetupError
 from ..i18n import _, mark
 from ..pricing.catalog import SOURCE_LABELS
@@ -36,6 +36,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
     home_source = "CFAI_HOME" if session.backend.environ.get("CFAI_HOME") else _("default")
     rows = (
         *_backend_rows(session),
+        *_class_rows(session),
         *_setting_rows(session),
         *_course_rows(session.settings.course),
         (_("recording"), *session.recorder.mode_resolver.describe()),
@@ -69,6 +70,20 @@ def _backend_rows(session: Session) -> list[Row]:
     except SetupError as error:
         return [*rows, (_("account"), _("none"), error.format_line())]
     return [*rows, (_("account"), f"…{credentials.account_suffix}", credentials.source)]
+
+
+def _class_rows(session: Session) -> list[Row]:
+    """Return a row with a student's class budget, or an empty list if no class server answers."""
+    day_usage = session.class_usage()
+    if day_usage is None:
+        return []
+    figure = day_usage.class_figure
+    if figure is None:
+        return [(_("class budget"), _("unknown"), _("class server"))]
+    value = _("{budget:,.0f} neurons per day, {spent} used today").format(
+        budget=figure.budget, spent=format_neurons(day_usage.spent)
+    )
+    return [(_("class budget"), value, _("class server"))]
 
 
 def _gateway_rows(session: Session) -> list[Row]:

@@ -26,7 +26,7 @@ from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
 from ..types.messages import Answer, Message, Payload, Request, require_request
-from ..types.usage import ActiveCall, Catalog, DayUsage, Model
+from ..types.usage import CLASS_PREFIX, ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
 from .call import Call, CallOrigin, CallResolver, ClientGroup, Target, build_target_request
@@ -167,6 +167,15 @@ class Session(forks.ChildForkHook, Unpicklable):
             MissingCredentialsError: No account is set.
         """
         return self.accounting.ledger.day_usage(self.backend.billing_account())
+
+    def class_usage(self) -> DayUsage | None:
+        """Return today's usage of a student, or None if no class server answers."""
+        try:
+            account = self.backend.billing_account()
+        except CfaiError:  # the next prompt reports the error
+            return None
+        is_class = account.startswith(CLASS_PREFIX)
+        return self.accounting.ledger.day_usage(account) if is_class else None
 
     # --- calls
 

@@ -615,7 +615,9 @@ class Ledger(forks.ChildForkHook):
                 (day, account),
             ).fetchone()
         figure = AccountFigure(figure_row["neurons"], figure_row["told"]) if figure_row else None
-        billed, estimated, reserved = map(_without_rounding_error, sums)
+        billed, estimated, reserved = [
+            0.0 if abs(neurons) < ROUNDING else neurons for neurons in sums
+        ]
         seconds_left = seconds_to_midnight(now)
         limit: float | None
         source: DayLimitSource
@@ -669,7 +671,3 @@ def _finite_or_none(seconds: float | None) -> float | None:
 def _is_day_closed(connection: Connection, day: str, account: str) -> bool:
     query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
     return bool(connection.execute(query, (day, account)).fetchone()[0])
-
-
-def _without_rounding_error(neurons: float) -> float:
-    return 0.0 if abs(neurons) < ROUNDING else neurons

@@ -7,12 +7,12 @@ import {
   formatResetTime,
   formatStatus,
   formatTime,
+  formatUsed,
   levelLabel,
-  remaining,
-  usedNeurons
+  remaining
 } from '../dayUsage';
 import { KernelClient } from '../kernelClient';
-import { IDayUsage, IToday } from '../protocol';
+import { BillingTarget, IDayUsage, IToday } from '../protocol';
 import { Popover, shortName } from '../ui';
 
 const [BAR, GAP, HEIGHT] = [8, 2, 48];
@@ -39,7 +39,7 @@ export class Details extends Popover {
       <>
         <div>
           {state?.day ? (
-            <DaySummary day={state.day} trans={trans} />
+            <DaySummary day={state.day} payer={state.payer} trans={trans} />
           ) : (
             state && formatStatus(state, trans).text
           )}
@@ -100,12 +100,18 @@ export class Details extends Popover {
 
 interface IDaySummaryProps {
   readonly day: IDayUsage;
+  readonly payer: BillingTarget;
   readonly trans: TranslationBundle;
 }
 
-function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
-  const label = levelLabel(day, trans);
+function DaySummary({ day, payer, trans }: IDaySummaryProps): JSX.Element {
+  const label = levelLabel(day, payer, trans);
+  const elsewhere: [string, number] = [
+    trans.__('from other devices'),
+    day.elsewhere ?? 0
+  ];
   const parts: [string, number][] = [
+    ...(day.elsewhere ? [elsewhere] : []),
     [trans.__('billed'), day.billed],
     [trans.__('estimated'), day.estimated],
     [trans.__('in progress'), day.running],
@@ -115,11 +121,7 @@ function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
   return (
     <>
       <p className="jp-CfaiDetails-head">
-        {trans.__(
-          '%1 of %2 neurons used today',
-          formatNeurons(usedNeurons(day)),
-          formatInteger(day.limit)
-        )}
+        {formatUsed(day, trans)}
         {label && ` · ${label}`}
       </p>
       <dl>
@@ -155,6 +157,9 @@ function TodayUsage({ today, trans }: ITodayUsageProps): JSX.Element {
     session: trans.__("This session's budget"),
     notebook: trans.__("This notebook's budget for today")
   };
+  const bySource: Record<string, string> = {
+    class: trans.__("Today's class budget")
+  };
   return (
     <>
       {today.models.length > 0 ? (
@@ -182,11 +187,11 @@ function TodayUsage({ today, trans }: ITodayUsageProps): JSX.Element {
       ) : (
         <p>{trans.__('No calls today.')}</p>
       )}
-      {today.budgets.map(({ scope, spent, neurons }) => (
-        <p key={scope}>
+      {today.budgets.map(({ scope, source = 'user', spent, neurons }) => (
+        <p key={`${source} ${scope}`}>
           {trans.__(
             '%1: %2 of %3 neurons used or reserved.',
-            scopes[scope] ?? scope,
+            bySource[source] ?? scopes[scope] ?? scope,
             formatNeurons(spent),
             formatInteger(neurons)
           )}
