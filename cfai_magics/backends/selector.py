@@ -88,6 +88,8 @@ class OpenAIServer(NamedTuple):
         """Add a hint that fits this server to an error, and return the error."""
         from ..workers_ai.error_mapping import is_wrong_address
 
+        if error.scope:  # a class server has given the next step
+            return error
         if is_wrong_address(error):
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
