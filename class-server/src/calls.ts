@@ -1,12 +1,12 @@
 /** Run a call: reserve, send, pass the answer through, and settle. */
 
-import type { ClassBudget } from './class';
+import type { ClassBudget, Grant } from './class';
 import type { Env } from './env';
 import { CODES, RefusedError, unwrap, type Refusal } from './errors';
 import { hashStudentKey } from './keys';
-import type { Grant } from './ledger';
 import type { Call } from './requests';
 import type { Policy } from './rules';
+import { setShareHeaders } from './share';
 import { TAIL_BYTES, passOn } from './ending';
 import { PASSED_HEADERS, sendCall } from './upstream';
 import {
@@ -53,7 +53,9 @@ export async function runCall(
   const answer = runGranted(request, env, ctx, call, grant, deadline);
   // If the client disconnects, the call is settled all the same.
   ctx.waitUntil(answer.catch(() => undefined));
-  return answer;
+  const response = await answer;
+  setShareHeaders(response.headers, grant.share);
+  return response;
 }
 
 async function runGranted(

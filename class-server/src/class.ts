@@ -4,7 +4,7 @@ import { DurableObject } from 'cloudflare:workers';
 
 import type { Env } from './env';
 import { RefusedError, type Refusal } from './errors';
-import { Ledger, type Cost, type Grant, type UsageRow } from './ledger';
+import { Ledger, type Cost, type Reservation, type UsageRow } from './ledger';
 import { BUNDLED_PRICES, type PriceList } from './prices';
 import { RateWindows } from './rates';
 import {
@@ -27,6 +27,7 @@ import {
   type ClassSettings,
   type StudentSettings
 } from './settings';
+import type { Share } from './share';
 import { Students, type Student } from './students';
 
 /** After this time, a reservation counts in full: its call can't be settled any more. */
@@ -38,6 +39,11 @@ export interface CallRequest {
   model: string;
   rule: Pick<ModelRule, 'perMinute' | 'perMinuteOf'>;
   cost: Cost;
+}
+
+/** A call that may be sent. */
+export interface Grant extends Reservation {
+  share: Share;
 }
 
 /** A refusal that is over after a delay, in milliseconds. */
@@ -122,16 +128,18 @@ export class ClassBudget extends DurableObject<Env> {
       )
     );
     const request = { day, student: name, model: call.model, cost: call.cost };
-    const grant = this.#ledger.reserve(request, available, now);
-    if (!grant) {
+    const reservation = this.#ledger.reserve(request, available, now);
+    const { spent, reserved } = student.totals;
+    const share = { budget: student.budget, spent: spent + reserved };
+    if (!reservation) {
       const { fixed, perToken, minTokens } = call.cost;
-      throw new RefusedError(
-        explainShortage(fixed + perToken * minTokens, student, group, now)
-      );
+      const minimum = fixed + perToken * minTokens;
+      const refusal = explainShortage(minimum, student, group, now);
+      throw new RefusedError({ ...refusal, share });
     }
     this.#rates.take(`student ${name}`, now);
     this.#rates.take(call.rule.perMinuteOf, now);
-    return { grant };
+    return { grant: { ...reservation, share } };
   }
 
   /** Book the neurons of a call: billed, estimated, or null for the whole reservation. */

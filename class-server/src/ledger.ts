@@ -16,7 +16,7 @@ export interface Cost {
   minTokens: number;
 }
 
-export interface Grant {
+export interface Reservation {
   id: number;
   maxTokens: number;
   neurons: number;
@@ -70,7 +70,7 @@ export class Ledger {
     call: { day: string; student: string; model: string; cost: Cost },
     available: number,
     now: number
-  ): Grant | null {
+  ): Reservation | null {
     const { fixed, perToken, maxTokens, minTokens } = call.cost;
     const affordable = perToken
       ? Math.floor((available - fixed + SLACK) / perToken)
