@@ -1,4 +1,6 @@
 /** Run the class server in workerd on this machine, for the benchmark and for tests over HTTP. */
+import { createHash } from 'node:crypto';
+
 import { build } from 'esbuild';
 import { Miniflare } from 'miniflare';
 
@@ -59,7 +61,9 @@ export async function startWorker(script, apiBase, object, exports = {}) {
             CLASS_NAME: text('class'),
             CLOUDFLARE_ACCOUNT_ID: text('account'),
             CLOUDFLARE_API_TOKEN: text('token'),
-            ADMIN_KEY: text('admin-key'),
+            ADMIN_KEY_HASH: text(
+              createHash('sha256').update('admin-key').digest('hex')
+            ),
             ALLOWED_ORIGINS: text(''),
             GATEWAY: text(''),
             ...(object && { CLASSES: object })
