@@ -44,6 +44,21 @@ export function badInput(message: string): RefusedError {
   return new RefusedError({ status: 400, code: CODES.badInput, message });
 }
 
+/** The result of a method of the class, or why it is refused. */
+export type Result<T> = T | { refusal: Refusal };
+
+/** Errors lose their class on their way to the Worker, so a refusal is returned. */
+export function attempt<T>(run: () => T): Result<T> {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof RefusedError) {
+      return { refusal: error.refusal };
+    }
+    throw error;
+  }
+}
+
 /** Return the result of a method of the class, or throw its refusal. */
 export function unwrap<T extends object>(
   value: T
