@@ -1,9 +1,10 @@
 /** Run a call: reserve, send, pass the answer through, and settle. */
 
-import type { ClassBudget, Grant } from './class';
+import type { ClassBudget } from './class';
 import type { Env } from './env';
 import { CODES, RefusedError, unwrap, type Refusal } from './errors';
 import { hashStudentKey } from './keys';
+import type { Grant } from './ledger';
 import type { Call } from './requests';
 import type { Policy } from './rules';
 import { setShareHeaders } from './share';

@@ -4,7 +4,7 @@ import { DurableObject } from 'cloudflare:workers';
 
 import type { Env } from './env';
 import { RefusedError, attempt, type Refusal, type Result } from './errors';
-import { Ledger, type Cost, type Reservation, type UsageRow } from './ledger';
+import { Ledger, type Cost, type Grant, type UsageRow } from './ledger';
 import { BUNDLED_PRICES, type PriceList } from './prices';
 import { RateWindows } from './rates';
 import { BUNDLED_ROSTER, type Roster } from './roster';
@@ -28,7 +28,6 @@ import {
   type ClassSettings,
   type StudentSettings
 } from './settings';
-import type { Share } from './share';
 import { Students, type Student } from './students';
 
 /** After this time, a reservation counts in full: its call can't be settled any more. */
@@ -40,11 +39,6 @@ export interface CallRequest {
   model: string;
   rule: Pick<ModelRule, 'perMinute' | 'perMinuteOf'>;
   cost: Cost;
-}
-
-/** A call that may be sent. */
-export interface Grant extends Reservation {
-  share: Share;
 }
 
 /** A refusal that is over after a delay, in milliseconds. */

@@ -1,5 +1,7 @@
 /** The neurons that each student spent and reserved, by UTC day. */
 
+import type { Share } from './share';
+
 /** Neurons of the answers so far, and of the calls that still run. */
 export interface Totals {
   spent: number;
@@ -20,6 +22,11 @@ export interface Reservation {
   id: number;
   maxTokens: number;
   neurons: number;
+}
+
+/** A call that may be sent. */
+export interface Grant extends Reservation {
+  share: Share;
 }
 
 /** A usage row of the admin routes. */
