@@ -16,16 +16,21 @@ const VARIABLES = {
   CLASS_NAME: 'class',
   CLOUDFLARE_ACCOUNT_ID: 'account',
   CLOUDFLARE_API_TOKEN: 'token',
-  ADMIN_KEY: '',
+  ADMIN_KEY_HASH: '',
   ALLOWED_ORIGINS: '',
   GATEWAY: ''
 };
 
 /**
  * Start the class server, or another script, with variables of the Worker. `folder` stores the
- * state of the class; without it, the state is lost at the end.
+ * state of the class; without it, the state is lost at the end. `worker` is the folder of the Worker.
  */
-export async function startServer({ variables = {}, folder, script } = {}) {
+export async function startServer({
+  variables = {},
+  folder,
+  script,
+  worker = import.meta.dirname
+} = {}) {
   const texts = Object.entries({ ...VARIABLES, ...variables }).map(
     ([name, value]) => [name, { type: 'text', value }]
   );
@@ -43,7 +48,10 @@ export async function startServer({ variables = {}, folder, script } = {}) {
           manifest: {
             mainModule: 'index.js',
             modules: {
-              'index.js': { type: 'esm', contents: script ?? (await bundle()) }
+              'index.js': {
+                type: 'esm',
+                contents: script ?? (await bundle(worker))
+              }
             }
           },
           env: {
@@ -66,9 +74,9 @@ export async function startServer({ variables = {}, folder, script } = {}) {
   return { server, url: String(await server.ready) };
 }
 
-async function bundle() {
+async function bundle(worker) {
   const result = await build({
-    absWorkingDir: import.meta.dirname,
+    absWorkingDir: worker,
     entryPoints: ['src/index.ts'],
     bundle: true,
     format: 'esm',

@@ -45,6 +45,7 @@ class ClassServer:
     Args:
         cloudflare: The stand-in that answers the calls.
         folder: Where the state of the class is stored. By default, it is lost at the end.
+        worker: The folder of the Worker, such as that of `cfai class new`.
         variables: Variables of the Worker, such as `GATEWAY` and `ALLOWED_ORIGINS`.
     """
 
@@ -53,6 +54,7 @@ class ClassServer:
         cloudflare: Standin,
         *,
         folder: Path | None = None,
+        worker: Path = FOLDER,
         admin_key: str = "",
         variables: Mapping[str, str] | None = None,
     ) -> None:
@@ -60,11 +62,11 @@ class ClassServer:
         self.admin_key = admin_key or secrets.token_urlsafe(32)
         self._options = {
             "folder": folder and str(folder),
+            "worker": str(worker),
             "variables": {
                 "API_BASE": cloudflare.base_url,
                 "CLOUDFLARE_ACCOUNT_ID": cloudflare.account_id,
                 "CLOUDFLARE_API_TOKEN": cloudflare.token,
-                "ADMIN_KEY": self.admin_key,
                 "ADMIN_KEY_HASH": hashlib.sha256(self.admin_key.encode()).hexdigest(),
                 **(variables or {}),
             },
