@@ -11,7 +11,7 @@ from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
 from ..texts import format_percent, pad_left, pad_right, text_width
-from ..types.usage import AccountFigure, CostBasis
+from ..types.usage import AccountFigure, CostBasis, DayUsage
 
 MimeBundle = Mapping[str, Any]  # maps MIME types to content
 MIN_NEURONS = 1e-9  # smaller amounts are treated as rounding errors
@@ -25,6 +25,11 @@ COST_TEXTS: Mapping[CostBasis | None, str] = {
     "replayed": mark("{neurons} neurons replayed"),
     "local": mark("no neurons"),
     None: mark("{neurons} neurons"),
+}
+DAY_BUDGET_TEXTS = {
+    "user": mark("your budget of {limit:,.0f}"),
+    "course": mark("the course budget of {limit:,.0f}"),
+    "class": mark("your class budget of {limit:,.0f}"),
 }
 MUTED_STYLE = "color:var(--jp-ui-font-color2,GrayText);font-size:90%"
 
@@ -129,6 +134,18 @@ def format_account_figure(figure: AccountFigure) -> str:
     return _("{neurons} at {time} UTC").format(
         neurons=format_neurons(figure.neurons), time=f"{reported_at:%H:%M}"
     )
+
+
+def format_day_budget(day_usage: DayUsage) -> str:
+    """Return text that gives the day's limit and its source, such as "your class budget of 300".
+
+    The free neurons are only a number.
+    """
+    if day_usage.limit is None:
+        return _("your class budget")
+    if day_usage.limit_source == "free":
+        return f"{day_usage.limit:,.0f}"
+    return _(DAY_BUDGET_TEXTS[day_usage.limit_source]).format(limit=day_usage.limit)
 
 
 def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:

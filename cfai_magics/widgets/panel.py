@@ -6,7 +6,7 @@ from typing import Any
 from ipywidgets import HTML, VBox
 
 from .. import forks
-from ..display.tables import format_neurons
+from ..display.tables import format_day_budget, format_neurons
 from ..errors import CfaiError
 from ..i18n import _, mark
 from ..session.session import Session
@@ -73,11 +73,11 @@ def _describe_today(session: Session) -> str:
         return _("add an account to see your usage")
     day_usage = state.day_usage
     return _(
-        "{used} of {limit:,.0f} neurons used ({billed} billed, {estimated} estimated), "
+        "{used} of {limit} neurons used ({billed} billed, {estimated} estimated), "
         "{reserved} reserved. {reset_time}"
     ).format(
         used=format_neurons(state.used),
-        limit=day_usage.limit,
+        limit=format_day_budget(day_usage),
         billed=format_neurons(day_usage.billed),
         estimated=format_neurons(day_usage.estimated),
         reserved=format_neurons(state.reserved),
