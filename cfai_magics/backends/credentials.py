@@ -32,6 +32,9 @@ TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
 PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in an HTTP header
 LOGIN_HINT = mark("Run %cfai login again.")
+CLASS_LOGIN_HINT = mark(
+    "To use a class server, run %cfai login --class ADDRESS with a student's key."
+)
 MAX_BYTES = 100_000
 EMPTY_SECRET = Secret("")
 INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
@@ -146,13 +149,14 @@ def parse_account_id(text: str | Secret) -> str:
 
 
 def _account_id_error(text: str) -> str:
-    from ..secret_patterns import contains_token, looks_like_account_id
+    from ..secret_patterns import find_token, looks_like_account_id
 
     if looks_like_account_id(text):
         return ""
-    if contains_token(text):
-        return _("That looks like an API token, not an account ID")
-    return _("Not a valid account ID")
+    kind = find_token(text)
+    if kind is None:
+        return _("Not a valid account ID")
+    return _("That looks like {token}, not an account ID").format(token=_(kind.name))
 
 
 def parse_token(text: str | Secret) -> Secret:
@@ -169,10 +173,16 @@ def parse_token(text: str | Secret) -> Secret:
 
 
 def _token_error(text: str) -> tuple[str, str] | None:
-    from ..secret_patterns import looks_like_account_id
+    from ..secret_patterns import CLASS_SERVER_KINDS, find_token, looks_like_account_id
 
     if not text:
         return _("No API token was given"), _(LOGIN_HINT)
+    kind = find_token(text)
+    if kind in CLASS_SERVER_KINDS:
+        return (
+            _("That looks like {token}, not an API token").format(token=_(kind.name)),
+            _(CLASS_LOGIN_HINT),
+        )
     if looks_like_account_id(text):
         return _("That looks like an account ID, not an API token"), _(LOGIN_HINT)
     if not PRINTABLE.fullmatch(text):
@@ -266,6 +276,8 @@ class CredentialStore:
             ) from None
 
     def _token_from_environ(self) -> Secret:
+        from ..secret_patterns import CLASS_SERVER_KINDS, find_token
+
         stripped = self._environ.get_secret(TOKEN_VARIABLE)
         if not stripped.matches(PRINTABLE):
             raise InvalidOptionError(
@@ -273,6 +285,14 @@ class CredentialStore:
                     variable=TOKEN_VARIABLE
                 ),
                 _("Copy the complete API token again."),
+            )
+        key = call_without_traceback(lambda: find_token(stripped.reveal()))
+        if key in CLASS_SERVER_KINDS:
+            raise InvalidOptionError(
+                _("The value of {variable} looks like {token}, not an API token").format(
+                    variable=TOKEN_VARIABLE, token=_(key.name)
+                ),
+                _(CLASS_LOGIN_HINT),
             )
         return stripped
 

@@ -38,10 +38,6 @@ MAX_LIST_AGE_DAYS = 30
 MAX_LISTED_FINDINGS = 5
 MAX_CHECKED_BYTES = 16_000_000  # checking a 142 MB file (a million calls) took up to 15 s
 FULL_NOTE = mark("%cfai doctor --full checks every page")
-REVOKE_HINT = mark(
-    "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
-    "login with a new one."
-)
 CheckResult = tuple[str, str]  # the result, and what to do ("" if there is no problem)
 
 
@@ -337,7 +333,8 @@ def _check_notebook(session: Session, path_text: str) -> CheckResult:
     if not findings:
         return _("no secrets in {path}").format(path=path), ""
     message = _("{path} contains {secrets}")
-    return message.format(path=path, secrets=_format_findings(findings)), _(REVOKE_HINT)
+    hints = dict.fromkeys(finding.hint for finding in findings)
+    return message.format(path=path, secrets=_format_findings(findings)), " ".join(hints)
 
 
 def _format_findings(findings: list[SecretFinding]) -> str:
