@@ -55,8 +55,8 @@ class CfaiError(Exception):
     the model of the failed request, if any. `text` is the part of the answer received before the
     error, and `answer` is the same part as an Answer object. `usage` is the usage that the ledger
     has for the failed call; None if it has no such call. A client without a ledger sets it to the
-    usage that the response reported. `scope` is whose limit or rule refused the request, as a class
-    server reports it: "student", "class" or "account"; "" for other errors.
+    usage that the response reported. `scope` is whose limit or rule refused the request:
+    "student", "class" or "account" if a class server reports it, otherwise "".
 
     Args:
         cause: What went wrong, in the user's language.

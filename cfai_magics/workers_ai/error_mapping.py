@@ -52,7 +52,7 @@ ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
     **dict.fromkeys((3007, 3008, 3046, 2014), APITimeoutError),
     **dict.fromkeys((3043, 8005), ServerError),
 }
-# Limits that other servers pass on from Workers AI in Cloudflare's envelope, such as a class server.
+# Limits that other servers pass on from Workers AI in Cloudflare's envelope.
 PASSED_ON_CODES = (4006, 3036, 3021, 4030)
 # Whose limit or rule refused a request, in the errors of a class server.
 SCOPES = ("student", "class", "account")
@@ -266,8 +266,8 @@ def error_from_response(
 ) -> WorkersAIError:
     """Return the exception for a response with an error status.
 
-    `is_cloudflare` is False for other servers: Cloudflare's codes have no meaning there, except for
-    limits in Cloudflare's envelope.
+    `is_cloudflare` is False for other servers: Cloudflare's codes have no meaning there, except
+    those of limits in Cloudflare's envelope.
     """
     text = content.decode("utf-8", "replace")
     body = _parse_json_or_none(text)
@@ -440,7 +440,7 @@ def _parse_error_item(item: Any) -> _ErrorInfo:
     names = tuple(item[key] for key in ("code", "type") if isinstance(item.get(key), str))
     if code in STATUSES:
         return _ErrorInfo(None, message, status=code, names=names)
-    scope = item.get("scope") if item.get("scope") in SCOPES else ""
+    scope = next((scope for scope in SCOPES if scope == item.get("scope")), "")
     return _ErrorInfo(code, message, names=names, scope=scope)
 
 
