@@ -184,6 +184,8 @@ def format_duration(seconds: float) -> str:
 def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
     """Return a line with the reason for a delay and the seconds until the next attempt."""
     cause = error.cause.rstrip(".。")
+    if error.scope:
+        cause = _("Waiting for the class… {cause}").format(cause=cause)
     if attempt == 1:  # the delay before the first attempt is due to the rate limit
         return _("{cause}; sending in {seconds:.0f} s").format(cause=cause, seconds=delay)
     return _("{cause}; attempt {attempt} in {seconds:.0f} s").format(

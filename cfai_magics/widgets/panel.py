@@ -54,6 +54,9 @@ def _describe_account(session: Session) -> str:
     try:
         if server := session.backend.server:
             return _("not needed: requests go to {server}").format(server=server.name)
+        if class_server := session.backend.class_server:
+            key = session.backend.class_credentials(class_server).masked_key
+            return _("class server {server}, key {key}").format(server=class_server.name, key=key)
         credentials = session.backend.credentials()
     except CfaiError as error:
         return error.format_line()
