@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_duration, format_neurons
+from ..display.tables import Table, format_class_report, format_duration, format_neurons
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..pricing.limits import parse_neurons
@@ -78,6 +78,7 @@ def _select_scope(frontend: Frontend, options: Namespace) -> Scope:
 
 
 def _build_table(session: Session, new_budget: float) -> Table:
+    session.fetch_class_usage()
     day_usage = session.accounting.day_usage()
     notes = [
         _("The day ends at 00:00 UTC, in {duration}.").format(
@@ -85,7 +86,7 @@ def _build_table(session: Session, new_budget: float) -> Table:
         )
     ]
     if day_usage.is_class:
-        notes += _class_notes(day_usage, new_budget)
+        notes += _class_notes(session, day_usage, new_budget)
     elif day_usage.is_closed:
         notes.append(
             _(
@@ -101,7 +102,7 @@ def _build_table(session: Session, new_budget: float) -> Table:
     )
 
 
-def _class_notes(day_usage: DayUsage, new_budget: float) -> list[str]:
+def _class_notes(session: Session, day_usage: DayUsage, new_budget: float) -> list[str]:
     """Return notes on the budget that the class server gives a student."""
     figure = day_usage.class_figure
     if figure is None:
@@ -113,14 +114,8 @@ def _class_notes(day_usage: DayUsage, new_budget: float) -> list[str]:
                 neurons=figure.budget
             )
         )
-    if day_usage.is_closed:
-        notes.append(
-            _(
-                "The class server reported that your neurons for today are used up. If your "
-                "teacher raises your budget, run %cfai status."
-            )
-        )
-    return notes
+    report_note = format_class_report(figure, session.now())
+    return [*notes, report_note] if report_note else notes
 
 
 def _format_row(limit: Limit) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_neurons
+from ..display.tables import Table, format_class_report, format_neurons
 from ..display.text import TextLines
 from ..display.usage_table import UsageReport
 from ..errors import InvalidOptionError, StorageError
@@ -80,15 +80,16 @@ def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLin
     group: GroupBy = options.by or ("model" if options.period == "today" else "day")
     totals = session.accounting.ledger.history.totals(group, DAYS_BY_PERIOD[options.period])
     title = _(TITLES[group]).format(period=_(PERIOD_LABELS[options.period]))
-    class_usage = session.class_usage()
+    is_today = options.period == "today"
+    class_usage = session.fetch_class_usage() if is_today else session.class_usage()
     notes = (
         _summary_note(totals, options.period),
         "" if class_usage else _(DOLLAR_NOTE),
         _replayed_note(session, DAYS_BY_PERIOD[options.period]),
     )
     note = " ".join(filter(None, notes)) if totals else _empty_note(options.period)
-    if class_usage and options.period == "today":
-        note = f"{note} {_class_note(class_usage)}"
+    if class_usage and is_today:
+        note = f"{note} {_class_note(session, class_usage)}"
     return UsageReport(group, tuple(map(_build_row, totals)), title, note)
 
 
@@ -112,7 +113,7 @@ def _replayed_note(session: Session, days: int | None) -> str:
     ).format(count=count)
 
 
-def _class_note(day_usage: DayUsage) -> str:
+def _class_note(session: Session, day_usage: DayUsage) -> str:
     """Return sentences on a student's class budget and what is used of it."""
     figure = day_usage.class_figure
     if figure is None:
@@ -120,12 +121,15 @@ def _class_note(day_usage: DayUsage) -> str:
     used = _("{used} of your class budget of {budget:,.0f} neurons are used today.").format(
         used=format_neurons(day_usage.spent), budget=figure.budget
     )
-    if not day_usage.elsewhere:
-        return used
     elsewhere = _("{neurons} of them are from other devices.").format(
         neurons=format_neurons(day_usage.elsewhere)
     )
-    return f"{used} {elsewhere}"
+    sentences = (
+        used,
+        elsewhere if day_usage.elsewhere else "",
+        format_class_report(figure, session.now()),
+    )
+    return " ".join(filter(None, sentences))
 
 
 def _build_row(total: Total) -> tuple[str, int, int, int, float, float, float, float]:

@@ -192,13 +192,7 @@ class Accounting:
 
         `cause` is what the server reported. It is "" if nothing was sent.
         """
-        day_usage = self.day_usage()
-        time_left = format_duration(day_usage.seconds_left)
-        if day_usage.is_class:
-            cause = cause or _(
-                "The class server has no neurons left for you today; nothing was sent"
-            )
-            return DailyQuotaError(cause, DailyQuotaError.class_hint(time_left))
+        time_left = format_duration(self.day_usage().seconds_left)
         cause = cause or _("Today's free neurons are used up; nothing was sent")
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 

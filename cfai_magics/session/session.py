@@ -180,6 +180,25 @@ class Session(forks.ChildForkHook, Unpicklable):
         is_class = account.startswith(CLASS_PREFIX)
         return self.accounting.ledger.day_usage(account) if is_class else None
 
+    def fetch_class_usage(self) -> DayUsage | None:
+        """Do the same as `class_usage`, but ask the class server first.
+
+        Its last report counts if it does not answer soon, or if live calls are not allowed.
+        """
+
+        def give_up(error: CfaiError, _seconds: float, _attempt: int) -> None:
+            raise error
+
+        class_usage = self.class_usage()
+        if class_usage is None or not self.backend.is_network_allowed():
+            return class_usage
+        with suppress(CfaiError):  # %cfai status reports the error
+            class_server = self.backend.class_server
+            if class_server is not None:
+                credentials = self.backend.class_credentials(class_server)
+                self.backend.fetch_class_status(credentials, give_up)
+        return self.class_usage()
+
     # --- calls
 
     def build_request(  # noqa: PLR0913 - one argument per field, for tab completion

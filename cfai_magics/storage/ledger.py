@@ -558,9 +558,8 @@ class Ledger(forks.ChildForkHook):
     def save_class_status(self, account: str, budget: float, spent: float) -> None:
         """Store what a class server reported about a student.
 
-        `account` starts with CLASS_PREFIX. If the budget is not used up, the account's day is
-        reopened: the teacher may have raised the budget. A report with an implausible number is
-        ignored. If the ledger cannot be written now, the report is stored later.
+        `account` starts with CLASS_PREFIX. A report with an implausible number is ignored. If the
+        ledger cannot be written now, the report is stored later.
 
         Args:
             account: The hashed account of the student.
@@ -582,8 +581,6 @@ class Ledger(forks.ChildForkHook):
         def write(connection: Connection) -> None:
             row = connection.execute(RUNNING_CALLS, (account, POOL_TASK)).fetchone()
             connection.execute(SAVE_CLASS_FIGURE, {**values, "running": row[0]})
-            if spent < budget:
-                connection.execute("DELETE FROM closed_days WHERE account = ?", (account,))
 
         self._write(write)
 

@@ -45,7 +45,7 @@ export function formatStatus(
     formatInteger(day.limit)
   );
   const source = day.source === 'class' ? trans.__('class budget') : '';
-  const words = levelLabel(day, payer, trans);
+  const words = levelLabel(day, trans);
   return {
     level: level(day),
     text: [text, source, words].filter(Boolean).join(' · ')
@@ -81,15 +81,9 @@ export function formatUsed(day: IDayUsage, trans: TranslationBundle): string {
 }
 
 /** Return the level in words; "" for green. */
-export function levelLabel(
-  day: IDayUsage,
-  payer: BillingTarget,
-  trans: TranslationBundle
-): string {
+export function levelLabel(day: IDayUsage, trans: TranslationBundle): string {
   if (day.closed) {
-    return payer === 'class'
-      ? trans.__('used up at the class server')
-      : trans.__('quota used up at Cloudflare');
+    return trans.__('quota used up at Cloudflare');
   }
   switch (level(day)) {
     case 'red':

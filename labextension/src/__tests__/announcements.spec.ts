@@ -70,7 +70,7 @@ describe('ThresholdAnnouncer', () => {
   it('announces only the thresholds of 80 and 100 percent', () => {
     const announcer = new ThresholdAnnouncer(trans);
     const lines = [10, 79, 80, 90, 100, 120].map(billed =>
-      announcer.update({ ...day, billed }, 'account')
+      announcer.update({ ...day, billed })
     );
     expect(lines).toEqual([
       null,
@@ -80,8 +80,8 @@ describe('ThresholdAnnouncer', () => {
       "All of today's neurons are used: 100 of 100",
       null
     ]);
-    expect(announcer.update(day, 'account')).toBeNull();
-    expect(announcer.update({ ...day, closed: true }, 'account')).toContain(
+    expect(announcer.update(day)).toBeNull();
+    expect(announcer.update({ ...day, closed: true })).toContain(
       'Cloudflare reports'
     );
   });
@@ -90,21 +90,18 @@ describe('ThresholdAnnouncer', () => {
     const announcer = new ThresholdAnnouncer(trans);
     const student: IDayUsage = { ...day, source: 'class' };
     const lines = [10, 80, 100].map(elsewhere =>
-      announcer.update({ ...student, elsewhere }, 'class')
+      announcer.update({ ...student, elsewhere })
     );
     expect(lines).toEqual([
       null,
       '80 percent of your class budget is used: 80.0 of 100',
       'All of your class budget is used: 100 of 100'
     ]);
-    expect(announcer.update(student, 'class')).toBeNull();
-    expect(announcer.update({ ...student, closed: true }, 'class')).toBe(
-      'The class server reports that your neurons for today are used up. They reset at 00:00 UTC.'
-    );
+    expect(announcer.update(student)).toBeNull();
   });
 
   it('does not announce a threshold that was passed before the start', () =>
     expect(
-      new ThresholdAnnouncer(trans).update({ ...day, billed: 85 }, 'account')
+      new ThresholdAnnouncer(trans).update({ ...day, billed: 85 })
     ).toBeNull());
 });

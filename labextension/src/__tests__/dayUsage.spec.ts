@@ -82,10 +82,6 @@ describe('formatStatus', () => {
   it.each([
     [{}, '320 / 1,000 neurons · class budget'],
     [{ elsewhere: 500 }, '820 / 1,000 neurons · class budget · running low'],
-    [
-      { closed: true },
-      '320 / 1,000 neurons · class budget · used up at the class server'
-    ],
     [{ source: 'user' }, '320 / 1,000 neurons']
   ] as const)('for a class with %j shows %s', (changes, expected) => {
     const student: IState = {

@@ -8,7 +8,7 @@ import {
   Level,
   usedNeurons
 } from '../dayUsage';
-import { BillingTarget, IDayUsage } from '../protocol';
+import { IDayUsage } from '../protocol';
 
 const MAX_LINES = 20;
 const PAUSE = 1000; // ms, shorter than a spoken sentence
@@ -165,22 +165,17 @@ export class ThresholdAnnouncer {
   constructor(private readonly _trans: TranslationBundle) {}
 
   /** Return the announcement for a new usage; null if it passed no threshold. */
-  update(day: IDayUsage, payer: BillingTarget): string | null {
+  update(day: IDayUsage): string | null {
     const [before, now] = [this._level, level(day)];
     this._level = now;
     if (before === null || ORDER.indexOf(now) <= ORDER.indexOf(before)) {
       return null;
     }
-    return this._line(day, now, payer);
+    return this._line(day, now);
   }
 
-  private _line(day: IDayUsage, now: Level, payer: BillingTarget): string {
+  private _line(day: IDayUsage, now: Level): string {
     const trans = this._trans;
-    if (day.closed && payer === 'class') {
-      return trans.__(
-        'The class server reports that your neurons for today are used up. They reset at 00:00 UTC.'
-      );
-    }
     if (day.closed) {
       return trans.__(
         "Cloudflare reports that today's free neurons are used up. They reset at 00:00 UTC."

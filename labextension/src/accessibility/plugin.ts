@@ -47,8 +47,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         const clientTracker = trackCurrent(tracker, clients);
         const announcer = new ThresholdAnnouncer(trans);
         clientTracker.changed.connect(() => {
-          const state = clientTracker.client?.state;
-          const line = state?.day && announcer.update(state.day, state.payer);
+          const day = clientTracker.client?.state?.day;
+          const line = day && announcer.update(day);
           if (line) {
             announce([line]);
           }

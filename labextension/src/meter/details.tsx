@@ -12,7 +12,7 @@ import {
   remaining
 } from '../dayUsage';
 import { KernelClient } from '../kernelClient';
-import { BillingTarget, IDayUsage, IToday } from '../protocol';
+import { IDayUsage, IToday } from '../protocol';
 import { Popover, shortName } from '../ui';
 
 const [BAR, GAP, HEIGHT] = [8, 2, 48];
@@ -39,7 +39,7 @@ export class Details extends Popover {
       <>
         <div>
           {state?.day ? (
-            <DaySummary day={state.day} payer={state.payer} trans={trans} />
+            <DaySummary day={state.day} trans={trans} />
           ) : (
             state && formatStatus(state, trans).text
           )}
@@ -100,12 +100,11 @@ export class Details extends Popover {
 
 interface IDaySummaryProps {
   readonly day: IDayUsage;
-  readonly payer: BillingTarget;
   readonly trans: TranslationBundle;
 }
 
-function DaySummary({ day, payer, trans }: IDaySummaryProps): JSX.Element {
-  const label = levelLabel(day, payer, trans);
+function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
+  const label = levelLabel(day, trans);
   const elsewhere: [string, number] = [
     trans.__('from other devices'),
     day.elsewhere ?? 0
