@@ -121,7 +121,7 @@ def test_usage_shows_the_class_budget(student: Session, command: Command) -> Non
     assert answer.neurons is not None
     used = f"{40 + answer.neurons:.1f}"
     assert f"{used} of your class budget of 300 neurons are used today." in command("usage")
-    assert "40.0 of them are from other devices." in command("usage")
+    assert "40.0 of them are from other devices or programs." in command("usage")
 
 
 def test_the_figures_of_the_account_are_not_available(command: Command, account: Standin) -> None:
@@ -148,7 +148,7 @@ def test_the_panel_shows_the_class_budget_and_other_devices(student: Session) ->
     panel = Panel(student)
     gauge = panel.usage.gauge.value
     assert "of your class budget of 300 neurons used today" in gauge
-    assert "from other devices <b>40.0</b>" in gauge
+    assert "other devices or programs <b>40.0</b>" in gauge
     assert "left <b>260</b>" in gauge
     assert "40.0 of your class budget of 300 neurons used" in str(panel)
     student.accounting.ledger.budgets.set("day", 100)

@@ -121,7 +121,7 @@ def _class_note(session: Session, day_usage: DayUsage) -> str:
     used = _("{used} of your class budget of {budget:,.0f} neurons are used today.").format(
         used=format_neurons(day_usage.spent), budget=figure.budget
     )
-    elsewhere = _("{neurons} of them are from other devices.").format(
+    elsewhere = _("{neurons} of them are from other devices or programs.").format(
         neurons=format_neurons(day_usage.elsewhere)
     )
     sentences = (

@@ -122,7 +122,7 @@ def _render_account_figure(day_usage: DayUsage) -> str:
 def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
     """Return the parts of the bar, in order, as (CSS class suffix, name, neurons) tuples."""
     day_usage = state.day_usage
-    elsewhere = ("elsewhere", _("from other devices"), day_usage.elsewhere)
+    elsewhere = ("elsewhere", _("other devices or programs"), day_usage.elsewhere)
     return (
         *([elsewhere] if day_usage.elsewhere else []),
         ("billed", _("billed"), day_usage.billed),

@@ -106,7 +106,7 @@ interface IDaySummaryProps {
 function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
   const label = levelLabel(day, trans);
   const elsewhere: [string, number] = [
-    trans.__('from other devices'),
+    trans.__('other devices or programs'),
     day.elsewhere ?? 0
   ];
   const parts: [string, number][] = [
