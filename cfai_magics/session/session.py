@@ -712,7 +712,10 @@ class Session(forks.ChildForkHook, Unpicklable):
         A class server lists the models that the student may use. Their properties and prices come
         from the stored catalog, and the list is not stored.
         """
-        models = self.backend.client().list_models(on_retry)
+        try:
+            models = self.backend.client().list_models(on_retry)
+        except CfaiError as error:
+            raise self.backend.with_hint(error) from None
         class_server = self.backend.class_server
         if class_server is None:
             catalog = self._catalog_store.update(models)
