@@ -740,10 +740,10 @@ class WorkersAI(Unpicklable):
         request_kwargs = with_gateway_headers(
             gateway, {"files": [("files", file) for file in files]}
         )
-        url = f"{self._account_url(_('the conversion of documents'))}/ai/tomarkdown"
+        account_url = self._account_url(_("the conversion of documents"))
         with without_model_hints():
             response_body, headers = self._connection.request_json(
-                "POST", url, on_retry=on_retry, **request_kwargs
+                "POST", f"{account_url}/ai/tomarkdown", on_retry=on_retry, **request_kwargs
             )
             return task_result_from_json(response_body, "application/json", headers)
 
