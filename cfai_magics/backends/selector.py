@@ -158,7 +158,7 @@ def _check_encryption(url: str, source: str, environ: Environment) -> str:
     if not _is_base_url(parts, url):
         raise _address_error(source, "https://api.cloudflare.com/client/v4")
     is_encrypted = parts.scheme.lower() != "http"
-    if is_encrypted or _is_loopback(parts.hostname or "") or environ.get(ALLOW_HTTP_VARIABLE):
+    if is_encrypted or is_loopback(parts.hostname or "") or environ.get(ALLOW_HTTP_VARIABLE):
         return url
     raise InvalidOptionError(
         _("The address in {source} is not encrypted, so others could read the token").format(
@@ -170,7 +170,8 @@ def _check_encryption(url: str, source: str, environ: Environment) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this computer."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
