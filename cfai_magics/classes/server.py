@@ -129,19 +129,20 @@ class ClassServer:
 
     def settings(self) -> ClassSettings:
         """Return the settings of the class."""
-        return self._parse(parse_settings, self._get("class"))
+        return self._parse(parse_settings, self._send("GET", "class"))
 
     def students(self) -> list[StudentStatus]:
         """Return all students, sorted by name."""
         return self._parse(
-            lambda reply: list(map(_parse_student, reply["students"])), self._get("students")
+            lambda reply: list(map(_parse_student, reply["students"])),
+            self._send("GET", "students"),
         )
 
     def usage(self, start: str, end: str) -> list[UsageRow]:
         """Return the usage from one ISO day to another, both included."""
         return self._parse(
             lambda reply: list(map(_parse_usage, reply["usage"])),
-            self._get(f"usage?from={start}&to={end}"),
+            self._send("GET", f"usage?from={start}&to={end}"),
         )
 
     def change_class(self, changes: Mapping[str, Any]) -> ClassSettings:
@@ -197,28 +198,18 @@ class ClassServer:
             ),
         )
 
-    def _get(self, path: str) -> Any:
-        return self._call(
-            lambda: self._connection.request_json("GET", f"{self.url}/admin/{path}")[0]
-        )
-
-    def _send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Send a change once: after a lost response, a retry could replace a new key."""
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send a request once: after a lost response, a retry could replace a new key."""
+        from ..workers_ai.error_mapping import without_model_hints
         from ..workers_ai.http import json_kwargs, read_body
 
-        def send() -> Any:
-            url = f"{self.url}/admin/{path}"
-            response = self._connection.send(method, url, **json_kwargs(body))
-            return self._connection.parse_reply(response, read_body(response))
-
-        return self._call(send)
-
-    def _call(self, send: Callable[[], Any]) -> Any:
-        from ..workers_ai.error_mapping import without_model_hints
-
+        url = f"{self.url}/admin/{path}"
         try:
             with without_model_hints():
-                return send()
+                response = self._connection.send(
+                    method, url, **({} if body is None else json_kwargs(body))
+                )
+                return self._connection.parse_reply(response, read_body(response))
         except CfaiError as error:
             raise self._with_hint(error) from None
 
