@@ -141,16 +141,18 @@ export class ClassBudget extends DurableObject<Env> {
       )
     );
     const request = { day, student: name, model: call.model, cost: call.cost };
-    const grant = this.#ledger.reserve(request, available, now);
-    if (!grant) {
+    const reservation = this.#ledger.reserve(request, available, now);
+    const { spent, reserved } = student.totals;
+    const share = { budget: student.budget, spent: spent + reserved };
+    if (!reservation) {
       const { fixed, perToken, minTokens } = call.cost;
-      throw new RefusedError(
-        explainShortage(fixed + perToken * minTokens, student, group, now)
-      );
+      const minimum = fixed + perToken * minTokens;
+      const refusal = explainShortage(minimum, student, group, now);
+      throw new RefusedError({ ...refusal, share });
     }
     this.#rates.take(`student ${name}`, now);
     this.#rates.take(call.rule.perMinuteOf, now);
-    return { grant };
+    return { grant: { ...reservation, share } };
   }
 
   /** Book the neurons of a call: billed, estimated, or null for the whole reservation. */

@@ -1,5 +1,7 @@
 /** Errors in Cloudflare's envelope. Each says whose limit it is, until when, and what to do. */
 
+import { setShareHeaders, type Share } from './share';
+
 /** Whose limit refused a request. */
 export type Scope = 'student' | 'class' | 'account';
 
@@ -13,6 +15,7 @@ export interface Refusal {
   until?: string;
   /** Seconds after which a retry can succeed. */
   retryAfter?: number;
+  share?: Share;
 }
 
 /** Codes that clients of Workers AI know. */
@@ -67,15 +70,20 @@ export function unwrap<T extends object>(
 }
 
 export function errorResponse(refusal: Refusal): Response {
-  const { status, code, message, scope, until, retryAfter } = refusal;
+  const { status, code, message, scope, until, retryAfter, share } = refusal;
   const headers = new Headers({ 'cache-control': 'no-store' });
   if (retryAfter !== undefined) {
     headers.set('retry-after', String(Math.max(1, Math.ceil(retryAfter))));
+  }
+  if (share) {
+    setShareHeaders(headers, share);
   }
   return Response.json(
     {
       success: false,
       errors: [{ code, message, scope, until }],
+      // SDKs of OpenAI show the message of this field only.
+      error: { code, message },
       messages: [],
       result: null
     },
