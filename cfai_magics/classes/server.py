@@ -149,6 +149,10 @@ class ClassServer:
         """Change settings of the class, and return them all."""
         return self._parse(parse_settings, self._send("PATCH", "class", changes))
 
+    def update_prices(self) -> None:
+        """Make the server read Cloudflare's price list, which needs the account and its token."""
+        self._send("POST", "prices", {})
+
     def add_student(self, student: NewStudent) -> Secret:
         """Add a student, and return the key."""
         body = {"name": student.name, "budget": student.budget}
