@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..arguments import check_value, find_closest, format_suggestions
 from ..chat.frontend import Frontend
 from ..chat.options import Option
+from ..classes.admin import ClassAdmin, StudentStatus, open_class
 from ..classes.fit import format_budget
 from ..classes.folder import (
     HANDOUTS_FILE,
@@ -33,7 +34,6 @@ from ..classes.roster import (
     parse_names,
     read_students,
 )
-from ..classes.server import ClassServer, StudentStatus, open_server
 from ..display.class_usage import ROW_COLUMNS, ClassUsageReport
 from ..display.tables import Table, format_neurons
 from ..errors import CfaiError, InvalidOptionError, StorageError
@@ -171,7 +171,7 @@ class _Class(NamedTuple):
     """An open class."""
 
     folder: ClassFolder
-    server: ClassServer
+    server: ClassAdmin
 
 
 ClassAction = Callable[[Frontend, Namespace], object]
@@ -330,7 +330,7 @@ def _run_keys(frontend: Frontend, options: Namespace) -> object:
 
 def _open(frontend: Frontend, options: Namespace) -> _Class:
     """Open the class. If its address is new, also check the server's account."""
-    opened = _Class(*open_server(find_class(options.folder), options.url))
+    opened = _Class(*open_class(find_class(options.folder), options.url))
     if options.url:
         try:
             opened.server.update_prices()
