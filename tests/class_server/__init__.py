@@ -49,6 +49,7 @@ class ClassServer:
         folder: Where the state of the class is stored. By default, it is lost at the end.
         worker: The folder of the Worker, such as that of `cfai class new`.
         variables: Variables of the Worker, such as `GATEWAY` and `ALLOWED_ORIGINS`.
+        script: JavaScript of another Worker to start, for comparison.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class ClassServer:
         worker: Path = FOLDER,
         admin_key: str = "",
         variables: Mapping[str, str] | None = None,
+        script: str = "",
     ) -> None:
         require_packages()
         self.admin_key = admin_key or secrets.token_urlsafe(32)
         self._options = {
             "folder": folder and str(folder),
+            "script": script,
             "worker": str(worker),
             "variables": {
                 "API_BASE": cloudflare.base_url,
