@@ -8,7 +8,7 @@ from ..backends.class_server import ClassServer
 from ..backends.selector import API_URL_VARIABLE
 from ..chat.frontend import Frontend
 from ..course import CoursePolicy
-from ..display.tables import Table, format_date, format_neurons
+from ..display.tables import Table, format_date, format_neurons, format_retry_message
 from ..errors import CfaiError, SetupError
 from ..i18n import _, mark
 from ..pricing.catalog import SOURCE_LABELS
@@ -38,7 +38,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
     catalog = session.catalog()
     home_source = "CFAI_HOME" if session.backend.environ.get("CFAI_HOME") else _("default")
     rows = (
-        *_backend_rows(session),
+        *_backend_rows(frontend),
         *_setting_rows(session),
         *_course_rows(session.settings.course),
         (_("recording"), *session.recorder.mode_resolver.describe()),
@@ -53,8 +53,9 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
     return Table((_("setting"), _("value"), _("from")), rows)
 
 
-def _backend_rows(session: Session) -> list[Row]:
+def _backend_rows(frontend: Frontend) -> list[Row]:
     """Return the rows for the backend that will answer the next prompt."""
+    session = frontend.session
     backend, settings = session.backend, session.settings
     if settings.local:
         description = _("this machine ({model}); %cfai local off switches back").format(
@@ -66,7 +67,7 @@ def _backend_rows(session: Session) -> list[Row]:
         return [(_("answers from"), server.base_url, server.source)]
     class_server = backend.class_server
     if class_server is not None:
-        return _class_rows(session, class_server)
+        return _class_rows(frontend, class_server)
     api_url = backend.environ.get(API_URL_VARIABLE)
     rows = [(_("address"), mask_secrets(api_url), API_URL_VARIABLE)] if api_url else []
     rows += _gateway_rows(session)
@@ -77,16 +78,19 @@ def _backend_rows(session: Session) -> list[Row]:
     return [*rows, (_("account"), f"…{credentials.account_suffix}", credentials.source)]
 
 
-def _class_rows(session: Session, server: ClassServer) -> list[Row]:
+def _class_rows(frontend: Frontend, server: ClassServer) -> list[Row]:
     """Return the rows for a class server, which is asked for the name and the budget."""
+    backend = frontend.session.backend
     rows = [(_("class server"), server.url, server.source)]
     try:
-        credentials = session.backend.class_credentials(server)
+        credentials = backend.class_credentials(server)
     except SetupError as error:
         return [*rows, (_("key"), _("none"), error.format_line())]
     rows.append((_("key"), credentials.masked_key, credentials.source))
     try:
-        status = session.backend.fetch_class_status(credentials)
+        status = backend.fetch_class_status(
+            credentials, lambda *what: frontend.print(format_retry_message(*what))
+        )
     except CfaiError as error:
         return [*rows, (_("student"), _("unknown"), error.format_line())]
     budget = _("{spent} of {budget} neurons used today").format(

@@ -13,6 +13,7 @@ from openai import OpenAI
 import cfai_magics as cfai
 from cfai_magics.api import get_process_session
 from cfai_magics.commands import run
+from cfai_magics.display.tables import format_retry_message
 from cfai_magics.errors import (
     AuthenticationError,
     BadRequestError,
@@ -224,16 +225,22 @@ REFUSALS: dict[str, tuple[dict[str, object], type[CfaiError], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-@pytest.mark.parametrize("call", ["stream", "whole", "embed"])
+# The refused model and the cost are those of a chat.
+REFUSED_CALLS = [
+    (kind, call)
+    for kind in REFUSALS
+    for call in ("stream", "whole", "embed")
+    if call != "embed" or kind not in ("model", "too small")
+]
+
+
+@pytest.mark.parametrize(("kind", "call"), REFUSED_CALLS)
 def test_a_refusal_has_the_words_of_the_class_server_and_is_not_repeated(
     session: Session, server: ClassServer, cloudflare: Standin, name: str, kind: str, call: str
 ) -> None:
     settings, error, message = REFUSALS[kind]
     if kind == "hours":
         settings = {"window": {"from": hours(2), "to": hours(4)}}
-    if call == "embed" and kind in ("model", "too small"):
-        pytest.skip("the model and the cost are those of a chat")
     server.admin("PATCH", f"students/{name}", settings)
     retries: list[object] = []
 
@@ -319,6 +326,10 @@ def test_a_limit_per_minute_is_waited_for_with_the_seconds(
     assert isinstance(error, RateLimitError)
     assert (error.scope, attempt) == ("student", 2)
     assert 40 < seconds <= 60
+    assert format_retry_message(error, seconds, attempt) == (
+        "Waiting for the class… Your key allows 1 requests per minute; "
+        f"attempt 2 in {seconds:.0f} s"
+    )
 
 
 def test_a_call_is_repeated_after_a_limit_per_minute(
