@@ -16,6 +16,7 @@ from cfai_magics.types.usage import CLASS_PREFIX
 from cfai_magics.widgets.panel import Panel
 from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
+from tests.widgets.conftest import enter
 
 STUDENT = f"{CLASS_PREFIX}0123456789abcdef"
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
@@ -156,6 +157,16 @@ def test_the_panel_shows_the_class_budget_and_other_devices(student: Session) ->
     assert "of your budget of 100 neurons used today" in panel.usage.gauge.value
     other_limits = panel.usage.other_limits.value.replace("&#x27;", "'")
     assert "Today's class budget: 40.0 of 300 neurons used or reserved." in other_limits
+
+
+def test_a_higher_budget_in_the_panel_is_saved_with_a_note(student: Session) -> None:
+    report(student, 300, 40)
+    panel = Panel(student)
+    enter(panel.usage.budget_input, value="400")
+    assert "The class server allows you 300 neurons a day." in panel.usage.message.value
+    enter(panel.usage.budget_input, value="200")
+    assert "The class server" not in panel.usage.message.value
+    assert student.day_usage().limit == 200
 
 
 def test_the_page_receives_the_class_budget(student: Session) -> None:

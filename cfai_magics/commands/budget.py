@@ -4,7 +4,13 @@ from argparse import Namespace
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_class_report, format_duration, format_neurons
+from ..display.tables import (
+    Table,
+    format_class_report,
+    format_duration,
+    format_higher_budget,
+    format_neurons,
+)
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..pricing.limits import parse_neurons
@@ -107,15 +113,11 @@ def _class_notes(session: Session, day_usage: DayUsage, new_budget: float) -> li
     figure = day_usage.class_figure
     if figure is None:
         return [_("The class server has not reported your budget yet. Run %cfai status.")]
-    notes = []
-    if new_budget > figure.budget:
-        notes.append(
-            _("The class server allows you {neurons:,.0f} neurons a day.").format(
-                neurons=figure.budget
-            )
-        )
-    report_note = format_class_report(figure, session.now())
-    return [*notes, report_note] if report_note else notes
+    notes = (
+        format_higher_budget(new_budget, day_usage),
+        format_class_report(figure, session.now()),
+    )
+    return list(filter(None, notes))
 
 
 def _format_row(limit: Limit) -> tuple[str, ...]:

@@ -137,6 +137,16 @@ def format_account_figure(figure: AccountFigure) -> str:
     )
 
 
+def format_higher_budget(budget: float, class_usage: DayUsage | None) -> str:
+    """Return a note if a budget in neurons is higher than the student's class budget, else ""."""
+    figure = class_usage.class_figure if class_usage else None
+    if figure is None or budget <= figure.budget:
+        return ""
+    return _("The class server allows you {neurons:,.0f} neurons a day.").format(
+        neurons=figure.budget
+    )
+
+
 def format_class_report(figure: ClassFigure, now: datetime) -> str:
     """Return a sentence with the time of a class server's report, or "" if it is recent."""
     reported_at = datetime.fromtimestamp(figure.reported_at, UTC)

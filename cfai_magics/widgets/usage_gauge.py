@@ -13,6 +13,7 @@ from ..display.tables import (
     format_account_figure,
     format_day_budget,
     format_duration,
+    format_higher_budget,
     format_neurons,
 )
 from ..errors import MissingCredentialsError
@@ -301,7 +302,9 @@ class UsageSection:
         with show_errors_in(self.message):
             neurons = None if text in ("", "off") else parse_neurons(text)
             self._session.accounting.ledger.budgets.set("day", neurons)
-            self.message.show(_("Saved for all kernels."), "good")
+            saved = _("Saved for all kernels.")
+            higher_note = format_higher_budget(neurons or 0.0, self._session.class_usage())
+            self.message.show(f"{saved} {higher_note}".rstrip(), "good")
         self._session.observers.notify()
 
     def _reopen_day(self) -> None:

@@ -13,6 +13,7 @@ from cfai_magics.chat.options import ASK_OPTIONS
 from cfai_magics.commands import COMMANDS
 from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME
 from tests.canaries import token
+from tests.class_server import ClassServer
 from tests.kernels import PATIENCE, Kernel, running_kernel
 from tests.standin import Standin
 
@@ -137,6 +138,30 @@ def test_every_message_matches_the_contract(page: Page, account: Standin) -> Non
     assert sum(responses["today"]["hours"]) == pytest.approx(account.billed)
     assert responses["today"]["models"][0]["name"] == MODEL
     assert responses["today"]["budgets"][0]["neurons"] == 2000
+
+
+def test_a_student_receives_the_class_budget(page: Page, account: Standin) -> None:
+    with ClassServer(account) as server:
+        key = server.add_student("Ada", budget=300)
+        server.chat(key)  # on another device
+        elsewhere = server.settled(key)["spent"]
+        environ = {"CFAI_CLASS_SERVER": server.url, "CFAI_API_KEY": key}
+        page.run(f"import os\nos.environ.update({environ})\n%load_ext cfai_magics")
+        state = page.ask(TO_KERNEL["hello"])
+        assert (state["payer"], state["day"]) == ("class", None), "the budget is not known yet"
+        page.run("%%cfai\nWhy?")
+        page.run("%cfai budget 400")
+        today = page.ask(TO_KERNEL["today"])
+        state = page.ask(TO_KERNEL["hello"])
+    assert shape(state) == shape(CONTRACT["state_of_a_student"])
+    assert state["payer"] == "class"
+    assert (state["day"]["limit"], state["day"]["source"]) == (300, "class")
+    assert state["day"]["elsewhere"] == pytest.approx(elsewhere)
+    assert shape(today) == shape(FROM_KERNEL["today"])
+    assert [(each["source"], each["neurons"]) for each in today["budgets"]] == [
+        ("user", 400),
+        ("class", 300),
+    ]
 
 
 def test_unknown_versions_and_message_types_are_ignored_or_refused(page: Page) -> None:

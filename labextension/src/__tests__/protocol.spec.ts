@@ -6,6 +6,7 @@ import { IRequests, parseMessage, VERSION } from '../protocol';
 interface IContract {
   version: number;
   from_kernel: Record<string, PartialJSONObject>;
+  state_of_a_student: PartialJSONObject;
   to_kernel: Record<string, PartialJSONObject>;
   ignored: PartialJSONValue[];
 }
@@ -56,6 +57,12 @@ describe('parseMessage', () => {
     expect(parseMessage(none)).toEqual(none);
     const estimate = { ...(message.estimate as PartialJSONObject), high: null };
     expect(parseMessage({ ...message, estimate })).not.toBeNull();
+  });
+
+  it('accepts the state of a student of a class, also with an unknown budget', () => {
+    const { state_of_a_student: message } = contract;
+    expect(parseMessage(message)).toEqual(message);
+    expect(parseMessage({ ...message, day: null })).not.toBeNull();
   });
 
   it('accepts the messages of an older kernel, without the source of limits', () => {
