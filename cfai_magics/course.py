@@ -110,7 +110,7 @@ class CoursePolicy:
             self.check_model(value)
         elif name == "max_tokens":
             self._check_max_tokens([value])
-        elif name in ("gateway", "base_url"):
+        elif name in ("gateway", "base_url", "class_server"):
             self._check_gateway(value)
         elif name == "recording":
             self._check_recording(value)

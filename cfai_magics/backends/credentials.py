@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from .. import state_files
 from ..errors import (
@@ -332,6 +333,16 @@ class CredentialStore:
         is_same_server = stored.get("server") == Secret(base_url)
         return stored.get("server_key", EMPTY_SECRET) if is_same_server else EMPTY_SECRET
 
+    def class_key(self, url: str) -> tuple[Secret, str]:
+        """Return the key stored for the host of a class server, and the place where it is stored.
+
+        The key is an empty Secret if none is stored for that host.
+        """
+        stored, source = self._load_stored()
+        if stored.get("class_server") != Secret(_get_origin(url)):
+            return EMPTY_SECRET, ""
+        return stored.get("class_key", EMPTY_SECRET), source
+
     def save(self, account_id: str, token: Secret) -> str:
         """Store the credentials, and return the name of the place where they are stored."""
         return self._store(
@@ -341,6 +352,11 @@ class CredentialStore:
     def save_server_key(self, base_url: str, key: Secret) -> str:
         """Store the key for a server, and return the name of the place where it is stored."""
         return self._store(self._merge_stored({"server": Secret(base_url), "server_key": key}))
+
+    def save_class_key(self, url: str, key: Secret) -> str:
+        """Store the key for the host of a class server, and return where it is stored."""
+        origin = Secret(_get_origin(url))
+        return self._store(self._merge_stored({"class_server": origin, "class_key": key}))
 
     def _merge_stored(self, changes: Mapping[str, Secret]) -> Secret:
         """Return the stored values, merged with the changes, as a JSON string."""
@@ -455,6 +471,12 @@ class CredentialStore:
                 ),
                 _("Delete the file manually."),
             ) from None
+
+
+def _get_origin(url: str) -> str:
+    """Return the scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _describe_sources(account_source: str, token_source: str) -> str:

@@ -98,7 +98,7 @@ def _format_row(limit: Limit) -> tuple[str, ...]:
     remaining = format_neurons(max(0.0, limit.remaining))
     label = _(SCOPE_LABELS[limit.scope])
     return (
-        _("{budget} (course)").format(budget=label) if limit.from_course else label,
+        _("{budget} (course)").format(budget=label) if limit.source == "course" else label,
         f"{limit.neurons:,.0f}",
         format_neurons(limit.spent),
         remaining,

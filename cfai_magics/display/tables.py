@@ -11,7 +11,7 @@ from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
 from ..texts import format_percent, pad_left, pad_right, text_width
-from ..types.usage import AccountFigure, CostBasis
+from ..types.usage import AccountFigure, CostBasis, DayUsage
 
 MimeBundle = Mapping[str, Any]  # maps MIME types to content
 MIN_NEURONS = 1e-9  # smaller amounts are treated as rounding errors
@@ -25,6 +25,11 @@ COST_TEXTS: Mapping[CostBasis | None, str] = {
     "replayed": mark("{neurons} neurons replayed"),
     "local": mark("no neurons"),
     None: mark("{neurons} neurons"),
+}
+DAY_BUDGET_TEXTS = {
+    "user": mark("your budget of {limit:,.0f}"),
+    "course": mark("the course budget of {limit:,.0f}"),
+    "class": mark("your class budget of {limit:,.0f}"),
 }
 MUTED_STYLE = "color:var(--jp-ui-font-color2,GrayText);font-size:90%"
 
@@ -131,6 +136,18 @@ def format_account_figure(figure: AccountFigure) -> str:
     )
 
 
+def format_day_budget(day_usage: DayUsage) -> str:
+    """Return text that gives the day's limit and its source, such as "your class budget of 300".
+
+    The free neurons are only a number.
+    """
+    if day_usage.limit is None:
+        return _("your class budget")
+    if day_usage.limit_source == "free":
+        return f"{day_usage.limit:,.0f}"
+    return _(DAY_BUDGET_TEXTS[day_usage.limit_source]).format(limit=day_usage.limit)
+
+
 def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:
     """Return a number of neurons as text, marked as billed, estimated or replayed."""
     return _(COST_TEXTS[cost_basis]).format(neurons=format_neurons(neurons))
@@ -167,6 +184,8 @@ def format_duration(seconds: float) -> str:
 def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
     """Return a line with the reason for a delay and the seconds until the next attempt."""
     cause = error.cause.rstrip(".。")
+    if error.scope:
+        cause = _("Waiting for the class… {cause}").format(cause=cause)
     if attempt == 1:  # the delay before the first attempt is due to the rate limit
         return _("{cause}; sending in {seconds:.0f} s").format(cause=cause, seconds=delay)
     return _("{cause}; attempt {attempt} in {seconds:.0f} s").format(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import forks
 from ..arguments import check_method_arguments, format_suggestions, require_str
+from ..backends.class_server import ClassServer
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -99,6 +100,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.observers = Observers(lambda: (ledger.data_version(), int(wall_clock() // 60)))
         callbacks = (self.observers.notify, self._take_slot)
         self.backend = Backend(settings, home, environ, transport, *callbacks)
+        self.backend.save_class_status = ledger.save_class_status
         self.recorder = Recorder(
             settings, environ, home / "locks", lambda: self.notebook, wall_clock
         )
@@ -115,6 +117,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self._wall_clock = wall_clock
         self._clock = clock
         self._catalog_store = CatalogStore(home)
+        self._class_catalog: tuple[ClassServer, Catalog] | None = None
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
@@ -593,7 +596,7 @@ class Session(forks.ChildForkHook, Unpicklable):
     def add_hints(self, error: CfaiError) -> CfaiError:
         """Return the error with additional hints, such as similar model names.
 
-        An error of the daily quota closes the day in the ledger.
+        An error of the daily quota closes the day in the ledger, unless a class server sent it.
         """
         from ..pricing.catalog import suggest_models
 
@@ -606,7 +609,9 @@ class Session(forks.ChildForkHook, Unpicklable):
                 else format_suggestions(names)
             )
             error.hint = f"{suggestion} {error.hint}".lstrip()
-        if isinstance(error, DailyQuotaError) and self.backend.is_cloudflare:
+        is_quota_error = isinstance(error, DailyQuotaError) and self.backend.is_cloudflare
+        # A teacher can raise a budget at any time, so each call asks the class server.
+        if is_quota_error and self.backend.class_server is None:
             self.accounting.mark_quota_exhausted()
             error.hint = self.accounting.quota_error(error.cause).hint
         return self.backend.with_hint(error)
@@ -664,12 +669,28 @@ class Session(forks.ChildForkHook, Unpicklable):
         return self.resolver.resolve_model(name, self.catalog())
 
     def catalog(self) -> Catalog:
-        """Return the stored model catalog, without using the network."""
+        """Return the stored model catalog, without using the network.
+
+        With a class server, this is the list that was last fetched from it in this session, if
+        any.
+        """
+        if self._class_catalog is not None and self._class_catalog[0] == self.backend.class_server:
+            return self._class_catalog[1]
         return self._catalog_store.current()
 
     def fetch_catalog(self, on_retry: OnRetry | None = None) -> Catalog:
-        """Fetch the model catalog from Cloudflare and store it on disk."""
-        catalog = self._catalog_store.update(self.backend.client().list_models(on_retry))
+        """Fetch the model catalog from Cloudflare and store it on disk.
+
+        A class server lists the models that the student may use. Their properties and prices come
+        from the stored catalog, and the list is not stored.
+        """
+        models = self.backend.client().list_models(on_retry)
+        class_server = self.backend.class_server
+        if class_server is None:
+            catalog = self._catalog_store.update(models)
+        else:
+            catalog = self._catalog_store.select(models)
+            self._class_catalog = class_server, catalog
         self.observers.notify()
         return catalog
 
