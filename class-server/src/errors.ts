@@ -82,6 +82,8 @@ export function errorResponse(refusal: Refusal): Response {
     {
       success: false,
       errors: [{ code, message, scope, until }],
+      // SDKs of OpenAI show the message of this field only.
+      error: { code, message },
       messages: [],
       result: null
     },

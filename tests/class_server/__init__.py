@@ -14,11 +14,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import psutil
 import pytest
 
 from tests.standin import Standin
@@ -105,6 +107,12 @@ class ClassServer:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    @property
+    def workerd(self) -> psutil.Process:
+        """The process that runs the Worker."""
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        return next(child for child in children if "workerd" in child.name())
+
     def request(
         self, method: str, path: str, key: str | None = None, json: object = None, **options: Any
     ) -> httpx.Response:
@@ -129,6 +137,16 @@ class ClassServer:
         messages = [{"role": "user", "content": content}]
         body = {"model": MODEL, "messages": messages, **fields}
         return self.request("POST", "/v1/chat/completions", key, body)
+
+    @contextmanager
+    def stream(self, key: str, content: str = "Hello", **fields: Any) -> Iterator[httpx.Response]:
+        """Send a prompt of a student; yield the streamed answer without reading it."""
+        messages = [{"role": "user", "content": content}]
+        body = {"model": MODEL, "messages": messages, "stream": True, **fields}
+        headers = {"authorization": f"Bearer {key}"}
+        address = "/v1/chat/completions"
+        with self._client.stream("POST", address, headers=headers, json=body) as response:
+            yield response
 
     def settled(self, key: str) -> dict[str, Any]:
         """Wait until all calls of a student are settled, and return the figures of GET /me."""
