@@ -23,6 +23,8 @@ CATALOGS = "cfai_magics/locale/*/LC_MESSAGES/*.po"
 BABEL = "babel>=2.16"
 NOTEBOOKS = "notebooks"  # in cfai_magics/data in the wheel, for `cfai demo`
 KINDS = (".ipynb", ".jsonl", ".png")
+CLASS_SERVER = "class-server"  # the Worker in cfai_magics/data in the wheel, for `cfai class new`
+WORKER = ("wrangler.jsonc", "src/*")
 LEAVE_OUT = "CFAI_NO_LABEXTENSION"
 
 
@@ -40,7 +42,7 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         return [*babel, "jupyter-builder>=1.2,<2", *node]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build parts that are out of date, and add the extension and the notebooks to a wheel."""
+        """Build parts that are out of date, and add the extension and data files to a wheel."""
         for path in self._outdated_catalogs():
             compile_catalog(path)
         if not self._left_out() and not self._is_current(version):
@@ -48,12 +50,16 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         if self.target_name == "wheel" and not self._left_out():
             for path in (*(f"{BUILT}/{part}" for part in PARTS), "install.json"):
                 build_data["shared_data"][path] = f"{INSTALLED}/{Path(path).name}"
-        # An editable install reads the notebooks from the repository.
+        # An editable install reads the notebooks and the Worker from the repository.
         if self.target_name == "wheel" and version == "standard":
             for path in sorted(Path(self.root, NOTEBOOKS).iterdir()):
                 if path.suffix in KINDS:
                     place = f"{NOTEBOOKS}/{path.name}"
                     build_data["force_include"][place] = f"cfai_magics/data/{place}"
+            server = Path(self.root, CLASS_SERVER)
+            for path in sorted(path for pattern in WORKER for path in server.glob(pattern)):
+                place = path.relative_to(server).as_posix()
+                build_data["force_include"][str(path)] = f"cfai_magics/data/class_server/{place}"
 
     def _outdated_catalogs(self) -> list[Path]:
         return [path for path in sorted(Path(self.root).glob(CATALOGS)) if _is_outdated(path)]

@@ -83,6 +83,11 @@ def set_language(source: LanguageSource, tag: str) -> str:
     return name
 
 
+def get_language() -> str:
+    """Return the language of messages, such as "zh_CN", or "" for English."""
+    return _Active.language
+
+
 def get_environment_language(environ: Mapping[str, str] = os.environ) -> str:
     """Return the language set in the environment, or "" if none is set."""
     for variable in LANGUAGE_VARIABLES:

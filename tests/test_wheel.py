@@ -84,6 +84,11 @@ def files(wheel: Path) -> dict[str, bytes]:
         "cfai_magics/data/notebooks/timetable.png",
         *(f"cfai_magics/data/notebooks/{path.name}" for path in NOTEBOOKS),
         *(f"cfai_magics/data/notebooks/{recording(path).name}" for path in NOTEBOOKS),
+        "cfai_magics/data/class_server/wrangler.jsonc",
+        *(
+            f"cfai_magics/data/class_server/src/{path.name}"
+            for path in (ROOT / "class-server" / "src").iterdir()
+        ),
         "cfai_magics/locale/zh_CN/LC_MESSAGES/cfai_magics.json",
         "cfai_magics/locale/zh_CN/LC_MESSAGES/cfai_magics.mo",
         f"{LAB}/install.json",

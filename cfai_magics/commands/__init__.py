@@ -1,7 +1,7 @@
 """Declare and run the commands of `%cfai` and the `cfai` shell command.
 
-Each command is implemented by the module with the same name. The module declares the command's
-options in `OPTIONS` and runs the command in `run`.
+Each command is implemented by the module with the same name (`class` by `class_`). The module
+declares the command's options in `OPTIONS` and runs the command in `run`.
 """
 
 from argparse import Namespace
@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "budget": mark("show or set budgets in neurons; a call that exceeds one is not sent"),
     "usage": mark("show usage by model, notebook, day or task"),
     "plan": mark("estimate the cost of a notebook for a class"),
+    "class": mark("share one account among students: keys, shares and usage (for teachers)"),
     "replay": mark("record and replay answers, or show the recording"),
     "verify": mark("repeat some recorded prompts and show what changed"),
     "report": mark("report AI use in this notebook"),
@@ -71,7 +72,9 @@ class PlainText(str):
 
 def load_command(name: str) -> "Command":
     """Import the module that implements a command, and return it."""
-    return cast("Command", import_module(f".{name}", __name__))
+    # `class` is a keyword of Python, so no module has this name.
+    module_name = "class_" if name == "class" else name
+    return cast("Command", import_module(f".{module_name}", __name__))
 
 
 def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> object:
@@ -96,12 +99,25 @@ def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> obj
     typed_words = to_words(words)
     if _requests_help(command_parser, typed_words):
         return PlainText(command_parser.format_help())
-    options = command_parser.parse_args(list[str](typed_words))
+    options = _parse(command, command_parser, list[str](typed_words))
     _reject_swallowed_word(command, typed_words, options, f"{prog} {name}")
     if "prompt" in options:
         options.prompt = _restore_separators(typed_words, options.prompt)
     result = command.run(frontend, options)
     return PlainText(result) if isinstance(result, str) else result
+
+
+def _parse(command: Command, command_parser: OptionParser, words: Sequence[str]) -> Namespace:
+    """Parse the words. A list of words, except a prompt, may continue after an option."""
+    has_list = any(
+        option.argparse_kwargs.get("nargs") == "*" and option.flags != ("prompt",)
+        for option in command.OPTIONS
+    )
+    return (
+        command_parser.parse_intermixed_args(words)
+        if has_list
+        else command_parser.parse_args(words)
+    )
 
 
 def _unknown_command_error(name: str, prog: str) -> InvalidOptionError:

@@ -11,7 +11,7 @@ from . import COMMANDS
 OPTIONS = ()
 GROUPS: Mapping[str, Sequence[str]] = {
     mark("Ask and continue"): ("ask", "thread", "sent", "explain", "fix", "map"),
-    mark("Neurons"): ("usage", "budget", "plan"),
+    mark("Neurons"): ("usage", "budget", "plan", "class"),
     mark("Record and report"): ("replay", "verify", "report"),
     mark("Account and models"): ("login", "logout", "models", "use", "local", "panel", "export"),
     mark("Setup and help"): ("status", "doctor", "demo", "help"),

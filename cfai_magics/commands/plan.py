@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..chat.cell_estimate import build_typed_requests
 from ..chat.frontend import Frontend
@@ -20,14 +21,23 @@ from ..texts import format_percent, shorten_line
 from ..types.messages import Request
 from ..types.usage import CHAT_TASK, FREE_DAILY_NEURONS, Model
 
+if TYPE_CHECKING:
+    from ..classes.fit import CurrentClass
+
 OPTIONS = (
     Option("path", nargs="?", default="", help=mark("the notebook (default: this one)")),
     Option(
         "--students",
         type=int,
-        default=1,
         metavar="N",
         help=mark("number of students who run the whole notebook once"),
+    ),
+    Option(
+        "--class",
+        dest="folder",
+        default="",
+        metavar="FOLDER",
+        help=mark("the folder of a class, to compare the cost with its budgets"),
     ),
 )
 
@@ -64,11 +74,13 @@ class _CellEstimate:
 
 def run(frontend: Frontend, options: Namespace) -> Table:
     """Return a table with the estimated cost of each `%%cfai` cell and of the whole notebook."""
-    if options.students < 1:
-        raise InvalidOptionError(
-            _("--students must be at least 1, not {value}").format(value=options.students),
-            _("Example: --students 30"),
-        )
+    students = _check_students(options)
+    current_class = None
+    if options.folder:
+        from ..classes.fit import load_class
+
+        current_class = load_class(options.folder)
+        students = max(1, len(current_class.own_budgets))
     path = _resolve_path(frontend.session, options.path)
     line_parser = OptionParser("%cfai ask", ASK_LINE_OPTIONS)
     cells = read_cfai_cells(path, get_ask_parser(), line_parser)
@@ -80,8 +92,37 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         )
     high = sum(cell.cost.high for cell in estimates if cell.cost)
     rows = tuple(_format_row(cell, high) for cell in estimates)
-    notes = _build_notes(frontend.session, estimates, options.students)
+    notes = _build_notes(frontend.session, estimates, students)
+    if current_class:
+        notes[1:1] = _compare_with_class(current_class, estimates)
     return Table(tuple(map(_, COLUMNS)), rows, "\n".join(notes), number_columns=(0, 3, 4))
+
+
+def _check_students(options: Namespace) -> int:
+    if options.students is None:
+        return 1
+    if options.folder:
+        raise InvalidOptionError(
+            _("--students and --class exclude each other"),
+            _("A class has its own number of students. Leave out --students."),
+        )
+    if options.students < 1:
+        raise InvalidOptionError(
+            _("--students must be at least 1, not {value}").format(value=options.students),
+            _("Example: --students 30"),
+        )
+    return int(options.students)
+
+
+def _compare_with_class(
+    current_class: "CurrentClass", estimates: Sequence[_CellEstimate]
+) -> list[str]:
+    """Return notes on whether the notebook fits the budgets of a class."""
+    from ..classes.fit import describe_fit
+
+    typical, high = _sum_costs((cell.cost for cell in estimates if cell.cost), 1)
+    models = [request.model for cell in estimates for request in cell.requests]
+    return describe_fit(current_class, typical, high, models)
 
 
 def _resolve_path(session: Session, path_text: str) -> Path:

@@ -20,7 +20,47 @@ USAGE_COLUMNS = (
 )
 
 
-class UsageReport:
+class Report:
+    """A table with a chart, which is shown if the table has rows."""
+
+    rows: tuple[Any, ...] = ()
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        raise NotImplementedError
+
+    @property
+    def chart(self) -> Chart:
+        """The chart."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return f"{self.table}\n\n{self.chart}" if self.rows else str(self.table)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _ipython_display_(self) -> None:
+        """Display the table and the chart as two outputs in a notebook.
+
+        If both were in one output, a front end that draws the chart would not show the table.
+
+        Raises:
+            NotImplementedError: IPython runs in a terminal. It then prints the text, below its
+                Out[n] prompt instead of next to it.
+        """
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display
+
+        if not hasattr(get_ipython(), "kernel"):
+            raise NotImplementedError
+        display(self.table)
+        if self.rows:
+            display(self.chart)
+
+
+class UsageReport(Report):
     """A report of usage totals by model, notebook, day or task.
 
     The billed, estimated and reserved columns are in neurons. The US$ column shows the price
@@ -74,30 +114,6 @@ class UsageReport:
             SetupError: pandas is not installed.
         """
         return to_data_frame(self.rows, [self.group_by, *USAGE_COLUMNS])
-
-    def __str__(self) -> str:
-        return f"{self.table}\n\n{self.chart}" if self.rows else str(self.table)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _ipython_display_(self) -> None:
-        """Display the table and the chart as two outputs in a notebook.
-
-        If both were in one output, a front end that draws the chart would not show the table.
-
-        Raises:
-            NotImplementedError: IPython runs in a terminal. It then prints the text, below its
-                Out[n] prompt instead of next to it.
-        """
-        from IPython.core.getipython import get_ipython
-        from IPython.display import display
-
-        if not hasattr(get_ipython(), "kernel"):
-            raise NotImplementedError
-        display(self.table)
-        if self.rows:
-            display(self.chart)
 
 
 def _format_row(row: tuple[str, int, int, int, float, float, float, float]) -> tuple[str, ...]:

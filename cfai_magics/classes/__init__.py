@@ -1,0 +1,1 @@
+"""The teacher's side of a class server: its folder, students, keys and admin routes."""
