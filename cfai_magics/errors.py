@@ -255,15 +255,6 @@ class DailyQuotaError(WorkersAIError):
             "model on this machine. If the account's plan has changed, run %cfai budget reopen."
         ).format(time_left=time_left)
 
-    @classmethod
-    def class_hint(cls, time_left: str) -> str:
-        """Return a hint for a student of a class, with the time until the budget resets."""
-        return _(
-            "Your class budget resets at 00:00 UTC, in {time_left}. Until then, no requests are "
-            "sent. Recorded answers are still replayed (%cfai replay), and %cfai local uses a "
-            "small model on this machine. If your teacher raises your budget, run %cfai status."
-        ).format(time_left=time_left)
-
     default_hint = mark(
         "Free neurons reset at 00:00 UTC. Recorded answers are still replayed (%cfai replay), "
         "and %cfai local uses a small model on this machine."

@@ -93,7 +93,7 @@ def _class_rows(session: Session, server: ClassServer) -> list[Row]:
         spent=format_neurons(status.spent), budget=format_neurons(status.budget)
     )
     source = _("the class server")
-    return [*rows, (_("student"), status.name, source), (_("your budget"), budget, source)]
+    return [*rows, (_("student"), status.name, source), (_("class budget"), budget, source)]
 
 
 def _gateway_rows(session: Session) -> list[Row]:

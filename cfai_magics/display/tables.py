@@ -11,9 +11,10 @@ from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
 from ..texts import format_percent, pad_left, pad_right, text_width
-from ..types.usage import AccountFigure, CostBasis, DayUsage
+from ..types.usage import AccountFigure, ClassFigure, CostBasis, DayUsage
 
 MimeBundle = Mapping[str, Any]  # maps MIME types to content
+RECENT_SECONDS = 60
 MIN_NEURONS = 1e-9  # smaller amounts are treated as rounding errors
 MONTH_NAMES = (
     *(mark("Jan"), mark("Feb"), mark("Mar"), mark("Apr"), mark("May"), mark("Jun")),
@@ -133,6 +134,16 @@ def format_account_figure(figure: AccountFigure) -> str:
     reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
     return _("{neurons} at {time} UTC").format(
         neurons=format_neurons(figure.neurons), time=f"{reported_at:%H:%M}"
+    )
+
+
+def format_class_report(figure: ClassFigure, now: datetime) -> str:
+    """Return a sentence with the time of a class server's report, or "" if it is recent."""
+    reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
+    if (now - reported_at).total_seconds() < RECENT_SECONDS:
+        return ""
+    return _("The class server did not answer; your class budget is as of {time} UTC.").format(
+        time=f"{reported_at:%Y-%m-%d %H:%M}"
     )
 
 

@@ -38,7 +38,6 @@ from ..storage.ledger import CallContext, CallOutcome, Ledger
 from ..types.messages import Request
 from ..types.usage import (
     CHAT_TASK,
-    CLASS_PREFIX,
     ActiveCall,
     DayUsage,
     Limit,
@@ -188,12 +187,13 @@ class Accounting:
         self.ledger.close_day(self.get_context().account)
         self.observers.notify()
 
-    def quota_error(self, cause: str) -> DailyQuotaError:
-        """Return the error for a used-up daily quota. The hint says when the quota renews."""
-        day_usage = self.day_usage()
-        time_left = format_duration(day_usage.seconds_left)
-        if day_usage.is_class:
-            return DailyQuotaError(cause, DailyQuotaError.class_hint(time_left))
+    def quota_error(self, cause: str = "") -> DailyQuotaError:
+        """Return the error for a used-up daily quota. The hint says when the quota renews.
+
+        `cause` is what the server reported. It is "" if nothing was sent.
+        """
+        time_left = format_duration(self.day_usage().seconds_left)
+        cause = cause or _("Today's free neurons are used up; nothing was sent")
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 
 
@@ -510,11 +510,7 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
     def admit_calls(limits: Sequence[Limit], is_day_closed: bool) -> list[float]:  # noqa: FBT001 - an AdmitCalls
         nonlocal is_limited
         if is_day_closed:
-            raise first.accounting.quota_error(
-                _("The class server has no neurons left for you today; nothing was sent")
-                if first.context.account.startswith(CLASS_PREFIX)
-                else _("Today's free neurons are used up; nothing was sent")
-            )
+            raise first.accounting.quota_error()
         limits = first.cell.add_to_limits(limits)
         is_limited = bool(limits)
         admissions[:] = admit_group([item.cost for item in reservations], limits)

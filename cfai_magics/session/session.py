@@ -27,7 +27,7 @@ from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
 from ..types.messages import Answer, Message, Payload, Request, require_request
-from ..types.usage import ActiveCall, Catalog, DayUsage, Model
+from ..types.usage import CLASS_PREFIX, ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
 from .call import Call, CallOrigin, CallResolver, ClientGroup, Target, build_target_request
@@ -170,6 +170,34 @@ class Session(forks.ChildForkHook, Unpicklable):
             MissingCredentialsError: No account is set.
         """
         return self.accounting.ledger.day_usage(self.backend.billing_account())
+
+    def class_usage(self) -> DayUsage | None:
+        """Return today's usage of a student, or None if no class server answers."""
+        try:
+            account = self.backend.billing_account()
+        except CfaiError:  # the next prompt reports the error
+            return None
+        is_class = account.startswith(CLASS_PREFIX)
+        return self.accounting.ledger.day_usage(account) if is_class else None
+
+    def fetch_class_usage(self) -> DayUsage | None:
+        """Do the same as `class_usage`, but ask the class server first.
+
+        Its last report counts if it does not answer soon, or if live calls are not allowed.
+        """
+
+        def give_up(error: CfaiError, _seconds: float, _attempt: int) -> None:
+            raise error
+
+        class_usage = self.class_usage()
+        if class_usage is None or not self.backend.is_network_allowed():
+            return class_usage
+        with suppress(CfaiError):  # %cfai status reports the error
+            class_server = self.backend.class_server
+            if class_server is not None:
+                credentials = self.backend.class_credentials(class_server)
+                self.backend.fetch_class_status(credentials, give_up)
+        return self.class_usage()
 
     # --- calls
 
@@ -684,7 +712,10 @@ class Session(forks.ChildForkHook, Unpicklable):
         A class server lists the models that the student may use. Their properties and prices come
         from the stored catalog, and the list is not stored.
         """
-        models = self.backend.client().list_models(on_retry)
+        try:
+            models = self.backend.client().list_models(on_retry)
+        except CfaiError as error:
+            raise self.backend.with_hint(error) from None
         class_server = self.backend.class_server
         if class_server is None:
             catalog = self._catalog_store.update(models)

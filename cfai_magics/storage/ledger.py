@@ -558,9 +558,8 @@ class Ledger(forks.ChildForkHook):
     def save_class_status(self, account: str, budget: float, spent: float) -> None:
         """Store what a class server reported about a student.
 
-        `account` starts with CLASS_PREFIX. If the budget is not used up, the account's day is
-        reopened: the teacher may have raised the budget. A report with an implausible number is
-        ignored. If the ledger cannot be written now, the report is stored later.
+        `account` starts with CLASS_PREFIX. A report with an implausible number is ignored. If the
+        ledger cannot be written now, the report is stored later.
 
         Args:
             account: The hashed account of the student.
@@ -582,8 +581,6 @@ class Ledger(forks.ChildForkHook):
         def write(connection: Connection) -> None:
             row = connection.execute(RUNNING_CALLS, (account, POOL_TASK)).fetchone()
             connection.execute(SAVE_CLASS_FIGURE, {**values, "running": row[0]})
-            if spent < budget:
-                connection.execute("DELETE FROM closed_days WHERE account = ?", (account,))
 
         self._write(write)
 
@@ -615,7 +612,9 @@ class Ledger(forks.ChildForkHook):
                 (day, account),
             ).fetchone()
         figure = AccountFigure(figure_row["neurons"], figure_row["told"]) if figure_row else None
-        billed, estimated, reserved = map(_without_rounding_error, sums)
+        billed, estimated, reserved = [
+            0.0 if abs(neurons) < ROUNDING else neurons for neurons in sums
+        ]
         seconds_left = seconds_to_midnight(now)
         limit: float | None
         source: DayLimitSource
@@ -669,7 +668,3 @@ def _finite_or_none(seconds: float | None) -> float | None:
 def _is_day_closed(connection: Connection, day: str, account: str) -> bool:
     query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
     return bool(connection.execute(query, (day, account)).fetchone()[0])
-
-
-def _without_rounding_error(neurons: float) -> float:
-    return 0.0 if abs(neurons) < ROUNDING else neurons

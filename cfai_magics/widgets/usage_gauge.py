@@ -29,7 +29,6 @@ from .inputs import Note, TextInput, create_button, create_heading, show_errors_
 AMBER_SHARE, RED_SHARE = 0.8, 1.0  # shares of the limit
 LEVEL_LABELS = {"amber": mark("running low"), "red": mark("used up")}
 CLOSED_LABEL = mark("quota used up at Cloudflare")
-CLASS_CLOSED_LABEL = mark("used up at the class server")
 MODEL_TABLE_COLUMNS = (
     *(mark("model"), mark("calls"), mark("tokens in → out")),
     *(mark("billed"), mark("estimated"), mark("reserved")),
@@ -103,7 +102,7 @@ def _render_used_text(state: GaugeState) -> str:
 def _format_level(state: GaugeState, percent: str) -> str:
     label = LEVEL_LABELS.get(state.level, "")
     if state.day_usage.is_closed:
-        label = CLASS_CLOSED_LABEL if state.day_usage.is_class else CLOSED_LABEL
+        label = CLOSED_LABEL
     return " · ".join(filter(None, (percent, label and _(label))))
 
 
@@ -123,7 +122,7 @@ def _render_account_figure(day_usage: DayUsage) -> str:
 def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
     """Return the parts of the bar, in order, as (CSS class suffix, name, neurons) tuples."""
     day_usage = state.day_usage
-    elsewhere = ("elsewhere", _("from other devices"), day_usage.elsewhere)
+    elsewhere = ("elsewhere", _("other devices or programs"), day_usage.elsewhere)
     return (
         *([elsewhere] if day_usage.elsewhere else []),
         ("billed", _("billed"), day_usage.billed),
@@ -262,8 +261,7 @@ class UsageSection:
             elif account:
                 day_usage = _with_sums(session.day_usage(), totals)
                 self.gauge.value = render_gauge(GaugeState(day_usage, active_calls), session.now())
-                can_reopen = day_usage.is_closed and not day_usage.is_class
-                self.reopen_button.layout.display = None if can_reopen else "none"
+                self.reopen_button.layout.display = None if day_usage.is_closed else "none"
             else:
                 self.gauge.show(_("Add an account to see your usage."))
             self._show_limits(self._list_limits(account, day_usage))

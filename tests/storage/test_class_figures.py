@@ -101,16 +101,6 @@ def test_the_budget_stays_known_on_the_next_day(ledger: Ledger, clock: Clock) ->
     assert ledger.day_usage(STUDENT).spent == 1
 
 
-def test_a_report_with_neurons_left_reopens_the_day(ledger: Ledger) -> None:
-    ledger.close_day(STUDENT)
-    ledger.close_day("another account")
-    ledger.save_class_status(STUDENT, 300, 300)
-    assert ledger.day_usage(STUDENT).is_closed
-    ledger.save_class_status(STUDENT, 400, 300)
-    assert not ledger.day_usage(STUDENT).is_closed
-    assert ledger.day_usage("another account").is_closed
-
-
 @pytest.mark.parametrize(
     ("budget", "spent"), [(float("nan"), 1), (-1, 1), (float("inf"), 1), (300, float("nan"))]
 )
