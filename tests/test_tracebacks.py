@@ -35,7 +35,7 @@ from cfai_magics.secret import Environment, Secret
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.workers_ai.client import WorkersAI
-from tests.canaries import account_id, token
+from tests.canaries import account_id, class_key, token
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
 
@@ -48,7 +48,7 @@ READERS = (
     "httpx._status_codes",
 )  # they read the status and headers of a response
 RELEASES = ("__exit__", "close")  # an error instead of a release leaves a lock locked
-SERVER_KEY = f"sk-{token()[5:]}"
+SERVER_KEY = class_key()
 HERE = str(Path(__file__).parent)
 
 

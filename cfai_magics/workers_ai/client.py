@@ -296,7 +296,7 @@ class WorkersAI(Unpicklable):
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._account_id = ""
+        self._account_id, self._is_class_server = "", False  # for the repr in a traceback
         token = _to_secret(api_token)
         api_token = NO_TOKEN  # a traceback also shows the arguments
         if isinstance(token, InvalidOptionError):
@@ -314,7 +314,6 @@ class WorkersAI(Unpicklable):
         self._account_id = account_id
         self._openai_url = f"{self._base_url}/accounts/{account_id}/ai/v1"
         self._run_url = f"{self._base_url}/accounts/{account_id}{RUN_PATH}"
-        self._is_class_server = False
         self._observe_class_status: Callable[[float, float], None] = lambda *_figures: None
         self._endpoint = ""
         self._connection = HTTPConnection(token, timeout, transport, sleep)
