@@ -6,8 +6,8 @@ from typing import NamedTuple
 from ..display.tables import format_estimate
 from ..errors import APIConnectionError, APITimeoutError
 from ..i18n import _, ngettext
+from .admin import open_class
 from .folder import ROSTER, ClassFolder, ClassSettings, find_class
-from .server import open_server
 
 MAX_LISTED = 10  # students in one note
 
@@ -48,7 +48,7 @@ def load_class(path: str) -> CurrentClass:
         source = _("from {file}, because the address of the server is not known yet")
         return _load_roster(folder, source)
     try:
-        _folder, server = open_server(folder)
+        _folder, server = open_class(folder)
         with server:
             students, settings = server.students(), server.settings()
     except (APIConnectionError, APITimeoutError):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..arguments import check_value, find_closest, format_suggestions
 from ..chat.frontend import Frontend
 from ..chat.options import Option
+from ..classes.admin import ClassAdmin, StudentStatus, open_class
 from ..classes.fit import format_budget
 from ..classes.folder import (
     HANDOUTS_FILE,
@@ -33,7 +34,6 @@ from ..classes.roster import (
     parse_names,
     read_students,
 )
-from ..classes.server import ClassServer, StudentStatus, open_server
 from ..display.class_usage import ROW_COLUMNS, ClassUsageReport
 from ..display.tables import Table, format_neurons
 from ..errors import CfaiError, InvalidOptionError, StorageError
@@ -171,7 +171,7 @@ class _Class(NamedTuple):
     """An open class."""
 
     folder: ClassFolder
-    server: ClassServer
+    server: ClassAdmin
 
 
 ClassAction = Callable[[Frontend, Namespace], object]
@@ -310,7 +310,7 @@ def _format_next_steps(name: str, count: int, account_id: str) -> list[str]:
 # --- keys
 
 
-def _run_keys(_frontend: Frontend, options: Namespace) -> object:
+def _run_keys(frontend: Frontend, options: Namespace) -> object:
     verb, *names = options.arguments or ["list"]
     if verb not in KEY_ACTIONS:
         suggestion = format_suggestions(find_closest(verb, KEY_ACTIONS))
@@ -325,15 +325,30 @@ def _run_keys(_frontend: Frontend, options: Namespace) -> object:
                 add="%cfai class keys add", show="%cfai class keys print"
             )
         )
-    return KEY_ACTIONS[verb](options, names)
+    return KEY_ACTIONS[verb](frontend, options, names)
 
 
-def _open(options: Namespace) -> _Class:
-    return _Class(*open_server(find_class(options.folder), options.url))
+def _open(frontend: Frontend, options: Namespace) -> _Class:
+    """Open the class. If its address is new, also check the server's account."""
+    opened = _Class(*open_class(find_class(options.folder), options.url))
+    if options.url:
+        try:
+            opened.server.update_prices()
+        except CfaiError as error:
+            frontend.print(
+                _("The students get no answers yet: {reason}").format(reason=error.cause)
+            )
+            frontend.print(
+                _(
+                    "Check CLOUDFLARE_ACCOUNT_ID in wrangler.jsonc, and run "
+                    "npx wrangler secret put CLOUDFLARE_API_TOKEN."
+                )
+            )
+    return opened
 
 
-def _list_keys(options: Namespace, _names: Sequence[str]) -> Table:
-    folder, server = _open(options)
+def _list_keys(frontend: Frontend, options: Namespace, _names: Sequence[str]) -> Table:
+    folder, server = _open(frontend, options)
     with server:
         students = server.students()
         settings = server.settings()
@@ -365,7 +380,7 @@ def _describe_state(student: StudentStatus) -> str:
     return _("paused") if student.is_paused else _("active")
 
 
-def _add_keys(options: Namespace, names: Sequence[str]) -> str:
+def _add_keys(frontend: Frontend, options: Namespace, names: Sequence[str]) -> str:
     students = parse_names(names)
     if options.students:
         students += read_students(parse_user_path(options.students))
@@ -374,7 +389,7 @@ def _add_keys(options: Namespace, names: Sequence[str]) -> str:
             _("The name of a student is missing"),
             _("Use %cfai class keys add NAME, with quotes around spaces, or --students FILE."),
         )
-    folder, server = _open(options)
+    folder, server = _open(frontend, options)
     with server:
         known = {student.name for student in server.students() if not student.is_revoked}
         taken = [student.name for student in students if student.name in known]
@@ -391,9 +406,9 @@ def _add_keys(options: Namespace, names: Sequence[str]) -> str:
     return _describe_saved_keys(folder, [student.name for student in students])
 
 
-def _renew_key(options: Namespace, names: Sequence[str]) -> str:
+def _renew_key(frontend: Frontend, options: Namespace, names: Sequence[str]) -> str:
     name = _require_name(names, "renew")
-    folder, server = _open(options)
+    folder, server = _open(frontend, options)
     with server:
         keys = {**folder.read_keys(), name: server.renew_student(name)}
     folder.save_keys(keys)
@@ -408,9 +423,9 @@ def _describe_saved_keys(folder: ClassFolder, names: Sequence[str]) -> str:
     ).format(names=", ".join(names), path=folder.path / KEYS_FILE)
 
 
-def _revoke_key(options: Namespace, names: Sequence[str]) -> str:
+def _revoke_key(frontend: Frontend, options: Namespace, names: Sequence[str]) -> str:
     name = _require_name(names, "revoke")
-    folder, server = _open(options)
+    folder, server = _open(frontend, options)
     with server:
         server.revoke_student(name)
     keys = folder.read_keys()
@@ -429,10 +444,10 @@ def _require_name(names: Sequence[str], verb: str) -> str:
     return normalize_name(" ".join(names))
 
 
-def _print_keys(options: Namespace, names: Sequence[str]) -> str:
+def _print_keys(frontend: Frontend, options: Namespace, names: Sequence[str]) -> str:
     folder = find_class(options.folder)
     if options.url or not folder.url:
-        folder, server = open_server(folder, options.url)
+        folder, server = _open(frontend, options)
         server.close()
     keys = folder.read_keys()
     wanted = [student.name for student in parse_names(names)] or list(keys)
@@ -454,7 +469,7 @@ def _print_keys(options: Namespace, names: Sequence[str]) -> str:
     ).format(count=len(wanted), path=path)
 
 
-KEY_ACTIONS: Mapping[str, Callable[[Namespace, Sequence[str]], object]] = {
+KEY_ACTIONS: Mapping[str, Callable[[Frontend, Namespace, Sequence[str]], object]] = {
     "list": _list_keys,
     "add": _add_keys,
     "revoke": _revoke_key,
@@ -466,7 +481,7 @@ KEY_ACTIONS: Mapping[str, Callable[[Namespace, Sequence[str]], object]] = {
 # --- usage
 
 
-def _show_usage(_frontend: Frontend, options: Namespace) -> ClassUsageReport | str:
+def _show_usage(frontend: Frontend, options: Namespace) -> ClassUsageReport | str:
     today = datetime.now(UTC).date().isoformat()
     start = _parse_day(options.start, "--from") or min(today, options.end or today)
     end = _parse_day(options.end, "--to") or today
@@ -475,7 +490,7 @@ def _show_usage(_frontend: Frontend, options: Namespace) -> ClassUsageReport | s
             _("--from {start} is after --to {end}").format(start=start, end=end),
             _("Exchange the days."),
         )
-    _folder, server = _open(options)
+    _folder, server = _open(frontend, options)
     with server:
         rows = server.usage(start, end)
     if options.csv:
@@ -532,7 +547,7 @@ def _save_csv(path: Path, rows: Sequence[Sequence[object]]) -> str:
 # --- share, pause, resume
 
 
-def _set_share(_frontend: Frontend, options: Namespace) -> str:
+def _set_share(frontend: Frontend, options: Namespace) -> str:
     if not options.arguments:
         raise InvalidOptionError(
             _("A number of neurons is missing"),
@@ -541,7 +556,7 @@ def _set_share(_frontend: Frontend, options: Namespace) -> str:
     *words, amount = options.arguments
     name = normalize_name(" ".join(words))
     budget = None if name and amount == "off" else _parse_neurons(amount)
-    _folder, server = _open(options)
+    _folder, server = _open(frontend, options)
     with server:
         if not name:
             settings = server.change_class({"share": budget})
@@ -569,10 +584,10 @@ def _parse_neurons(text: str) -> float:
     return amount
 
 
-def _set_paused(_frontend: Frontend, options: Namespace) -> str:
+def _set_paused(frontend: Frontend, options: Namespace) -> str:
     is_paused = options.what == "pause"
     name = normalize_name(" ".join(options.arguments))
-    _folder, server = _open(options)
+    _folder, server = _open(frontend, options)
     with server:
         if name:
             server.change_student(name, {"paused": is_paused})

@@ -48,15 +48,17 @@ async function readTail(
   const reader = stream.getReader({ mode: 'byob' });
   let tail = new Uint8Array();
   let bytes = 0;
+  let buffer = new ArrayBuffer(BLOCK_BYTES);
   for (;;) {
     const result = await reader
-      .readAtLeast(minimum, new Uint8Array(BLOCK_BYTES))
+      .readAtLeast(minimum, new Uint8Array(buffer))
       .catch(() => null);
     if (!result || result.done) {
       return { tail, bytes };
     }
     tail = appendBlock(tail, result.value);
     bytes += result.value.length;
+    buffer = result.value.buffer;
   }
 }
 
@@ -64,6 +66,9 @@ function appendBlock(
   tail: Uint8Array,
   block: Uint8Array
 ): Uint8Array<ArrayBuffer> {
+  if (block.length >= TAIL_BYTES) {
+    return block.slice(-TAIL_BYTES);
+  }
   const joined = new Uint8Array(tail.length + block.length);
   joined.set(tail);
   joined.set(block, tail.length);

@@ -29,13 +29,13 @@ NAMES = "name,budget\nAda,\nZoë 李 & Söhne?,50\nBob,\n"
 KEY = re.compile(r"cfsa?_[\w-]{20,}")
 
 
-def run_in(home: Path) -> Run:
+def run_in(home: Path, **given: Any) -> Run:
     """Return a function that runs `%cfai class` and checks that the result shows no key."""
 
     def run_class(*words: str) -> Any:
         session = Session(Cfai(), home)
         try:
-            result = run("class", words, bare_frontend(session), "%cfai")
+            result = run("class", words, bare_frontend(session, **given), "%cfai")
         finally:
             session.close()
         assert not KEY.search(str(result))
@@ -250,8 +250,8 @@ def test_handouts_have_a_card_for_each_student(
     teach("keys", "print", "Bob", "--output", str(tmp_path / "bob.html"))
     page = (tmp_path / "bob.html").read_text(encoding="utf-8")
     assert [name for name, key in keys.items() if key in page] == ["Bob"]
-    with pytest.raises(InvalidOptionError, match="has no key for Nobody"):
-        teach("keys", "print", "Nobody")
+    with pytest.raises(InvalidOptionError, match="has no key for Zach"):
+        teach("keys", "print", "Zach")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_handouts_have_a_card_for_each_student(
         (("keys", "renew", "bob"), "Did you mean Bob?"),
         (("keys", "revoke", "Zoë"), "Did you mean Zoë 李 & Söhne??"),
         (("share", "Adda", "5"), "Did you mean Ada?"),
-        (("pause", "Somebody else"), "%cfai class keys lists the students."),
+        (("pause", "Quentin"), "%cfai class keys lists the students."),
         (("keys", "renw"), "Did you mean renew?"),
     ],
 )
@@ -386,6 +386,22 @@ def test_the_server_of_another_class_refuses_the_admin_key(
         teach("keys", "--url", other.url)
     assert "Check that admin.key belongs to" in raised.value.hint
     assert (class_folder / "class.toml").read_text() == before
+
+
+def test_a_server_without_a_valid_token_is_pointed_out(
+    class_folder: Path, module_cloudflare: Standin, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(class_folder)
+    before = (class_folder / "class.toml").read_text()
+    admin_key = (class_folder / "admin.key").read_text().strip()
+    lines: list[str] = []
+    with ClassServer(
+        module_cloudflare, admin_key=admin_key, variables={"CLOUDFLARE_API_TOKEN": "wrong"}
+    ) as other:
+        run_in(home, print=lines.append)("usage", "--url", other.url)
+    (class_folder / "class.toml").write_text(before)
+    assert lines[0].startswith("The students get no answers yet: Cloudflare did not send its")
+    assert "npx wrangler secret put CLOUDFLARE_API_TOKEN" in lines[1]
 
 
 def test_a_server_that_is_not_running_is_named(teach: Run, class_folder: Path) -> None:

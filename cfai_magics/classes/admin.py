@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ..arguments import find_closest, format_suggestions
-from ..backends.addresses import is_loopback, normalize_base_url
+from ..backends.addresses import is_loopback
+from ..backends.class_server import normalize_class_url
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
@@ -17,15 +18,12 @@ from ..errors import (
     ResponseFormatError,
     WorkersAIError,
 )
-from ..i18n import _, mark
+from ..i18n import _
 from ..secret import Secret
 from .folder import ADMIN_KEY_FILE, ClassFolder, ClassSettings, parse_settings
 from .roster import NewStudent
 
 TIMEOUT = 30.0  # s
-URL_HINT = mark(
-    "Use the address that wrangler deploy printed, such as https://physics1.example.workers.dev."
-)
 AUTHENTICATION_CODE = 10000
 NOT_FOUND_CODE = 7000  # a student or an address
 NOT_FOUND_STATUS, CONFLICT_STATUS = 404, 409
@@ -64,10 +62,7 @@ def check_class_url(text: str) -> str:
     Raises:
         InvalidOptionError: It is not a server address, or is for plain HTTP to another computer.
     """
-    try:
-        url = normalize_base_url(text).removesuffix("/v1").rstrip("/")
-    except InvalidOptionError as error:
-        raise InvalidOptionError(error.cause, _(URL_HINT)) from None
+    url = normalize_class_url(text)
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise InvalidOptionError(
@@ -77,7 +72,7 @@ def check_class_url(text: str) -> str:
     return url
 
 
-class ClassServer:
+class ClassAdmin:
     """The admin routes of a class server; a context manager.
 
     Each method sends one request and raises a CfaiError if the server refuses it.
@@ -129,24 +124,29 @@ class ClassServer:
 
     def settings(self) -> ClassSettings:
         """Return the settings of the class."""
-        return self._parse(parse_settings, self._get("class"))
+        return self._parse(parse_settings, self._send("GET", "class"))
 
     def students(self) -> list[StudentStatus]:
         """Return all students, sorted by name."""
         return self._parse(
-            lambda reply: list(map(_parse_student, reply["students"])), self._get("students")
+            lambda reply: list(map(_parse_student, reply["students"])),
+            self._send("GET", "students"),
         )
 
     def usage(self, start: str, end: str) -> list[UsageRow]:
         """Return the usage from one ISO day to another, both included."""
         return self._parse(
             lambda reply: list(map(_parse_usage, reply["usage"])),
-            self._get(f"usage?from={start}&to={end}"),
+            self._send("GET", f"usage?from={start}&to={end}"),
         )
 
     def change_class(self, changes: Mapping[str, Any]) -> ClassSettings:
         """Change settings of the class, and return them all."""
         return self._parse(parse_settings, self._send("PATCH", "class", changes))
+
+    def update_prices(self) -> None:
+        """Make the server read Cloudflare's price list, which needs the account and its token."""
+        self._send("POST", "prices", {})
 
     def add_student(self, student: NewStudent) -> Secret:
         """Add a student, and return the key."""
@@ -197,28 +197,18 @@ class ClassServer:
             ),
         )
 
-    def _get(self, path: str) -> Any:
-        return self._call(
-            lambda: self._connection.request_json("GET", f"{self.url}/admin/{path}")[0]
-        )
-
-    def _send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Send a change once: after a lost response, a retry could replace a new key."""
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send a request once: after a lost response, a retry could replace a new key."""
+        from ..workers_ai.error_mapping import without_model_hints
         from ..workers_ai.http import json_kwargs, read_body
 
-        def send() -> Any:
-            url = f"{self.url}/admin/{path}"
-            response = self._connection.send(method, url, **json_kwargs(body))
-            return self._connection.parse_reply(response, read_body(response))
-
-        return self._call(send)
-
-    def _call(self, send: Callable[[], Any]) -> Any:
-        from ..workers_ai.error_mapping import without_model_hints
-
+        url = f"{self.url}/admin/{path}"
         try:
             with without_model_hints():
-                return send()
+                response = self._connection.send(
+                    method, url, **({} if body is None else json_kwargs(body))
+                )
+                return self._connection.parse_reply(response, read_body(response))
         except CfaiError as error:
             raise self._with_hint(error) from None
 
@@ -267,7 +257,7 @@ class ClassServer:
             raise self._not_a_class_server() from None
 
 
-def open_server(folder: ClassFolder, new_url: str = "") -> tuple[ClassFolder, ClassServer]:
+def open_class(folder: ClassFolder, new_url: str = "") -> tuple[ClassFolder, ClassAdmin]:
     """Return a class and its server.
 
     A new address gets the admin key only if it is a class server, and is stored if that accepts
@@ -286,8 +276,8 @@ def open_server(folder: ClassFolder, new_url: str = "") -> tuple[ClassFolder, Cl
                     "needed only once."
                 ),
             )
-        return folder, ClassServer(folder.url, folder.read_admin_key())
-    server = ClassServer(check_class_url(new_url), folder.read_admin_key())
+        return folder, ClassAdmin(folder.url, folder.read_admin_key())
+    server = ClassAdmin(check_class_url(new_url), folder.read_admin_key())
     try:
         server.check_address()
         server.settings()
