@@ -7,7 +7,7 @@ CfaiError
 │   ├── VariableError             a {{…}} in the prompt can't be filled
 │   ├── VisionNotSupportedError   the model does not accept images
 │   ├── ToolsNotSupportedError    the model does not support function calling
-│   ├── TokenInCommandError       an API token was typed in a command saved in the history
+│   ├── TokenInCommandError       a token or key was typed in a command that is saved
 │   ├── InvalidAccountIdError     the account ID is not 32 hexadecimal characters
 │   ├── StorageError              state could not be written, read or deleted
 │   ├── BudgetExceededError       the call could exceed a budget
@@ -159,7 +159,7 @@ class ToolsNotSupportedError(SetupError):
 
 
 class TokenInCommandError(SetupError):
-    """An API token was typed in a command that is saved in the history."""
+    """A token or class key was typed in a command that is saved in the history."""
 
     default_hint = mark(
         "The token is now in the history, and in the notebook if you typed it in one. Revoke it "

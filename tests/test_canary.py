@@ -1,6 +1,7 @@
 """Notebooks, outputs, exports, history and logs contain no token."""
 
 import stat
+from collections.abc import Iterator
 from inspect import getsource
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.canaries import class_key, older_token, reachable, token
+from tests.class_server import ClassServer
 from tests.kernels import Cell, Kernel, running_kernel
 from tests.standin import Standin
-from tests.standin.state import EVERYTHING
 
 pytestmark = pytest.mark.slow
 
@@ -47,17 +48,24 @@ CELLS = (
 )
 
 
-@pytest.fixture(params=["API token", "class key"])
+@pytest.fixture(params=["API token", "class key", "class key of another client"])
 def secret(
     request: pytest.FixtureRequest, account: Standin, monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """Return the secret that the environment has: the token of the account, or a class key."""
+) -> Iterator[str]:
+    """Yield the secret that the environment has: the token of the account, or a class key."""
     if request.param == "API token":
-        return account.token
-    key = account.issue_token(EVERYTHING, text=class_key())
-    monkeypatch.setenv("CFAI_BASE_URL", f"{account.base_url}/accounts/{account.account_id}/ai/v1")
-    monkeypatch.setenv("CFAI_API_KEY", key)
-    return key
+        yield account.token
+        return
+    with ClassServer(account) as server:
+        key = server.add_student("Ada")
+        if request.param == "class key":
+            monkeypatch.setenv("CFAI_CLASS_SERVER", server.url)
+        else:
+            monkeypatch.setenv("CFAI_BASE_URL", f"{server.url}/v1")
+        monkeypatch.setenv("CFAI_API_KEY", key)
+        yield key
+        assert server.settled(key)["spent"] > 0, "the class server did not answer"
+    assert {sent.token for sent in account.requests} == {account.token}
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -82,9 +90,10 @@ def test_no_file_of_a_session_contains_the_secret(
     names = {path.name for path in paths}
     assert {"debug.log", "settings.toml", "lesson.cfai.jsonl"} <= names
     assert secret != account.token or "catalogue.json" in names
-    assert secret in {request.token for request in account.requests}
     for path in paths:
-        assert secret.encode() not in path.read_bytes(), path
+        content = path.read_bytes()
+        assert secret.encode() not in content, path
+        assert account.token.encode() not in content, path
 
 
 def test_the_ipython_history_contains_no_secret(

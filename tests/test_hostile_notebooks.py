@@ -17,7 +17,7 @@ from cfai_magics.notebook import CfaiCell, read_cfai_cells, read_provenances
 from cfai_magics.secret_patterns import scan_notebook
 from cfai_magics.session.session import Session
 from cfai_magics.types.provenance import METADATA_MIME_TYPE
-from tests.canaries import token
+from tests.canaries import class_key, token
 from tests.fake_frontends import bare_frontend
 
 
@@ -88,8 +88,11 @@ def test_unreadable_notebooks_are_rejected_with_the_reason(
 
 
 @pytest.mark.parametrize("depth", [300, 480, 900])
-def test_secrets_are_found_below_many_levels(tmp_path: Path, depth: int) -> None:
-    path, secret = tmp_path / "lesson.ipynb", token()
+@pytest.mark.parametrize("make_token", [token, class_key])
+def test_secrets_are_found_below_many_levels(
+    tmp_path: Path, depth: int, make_token: Callable[[], str]
+) -> None:
+    path, secret = tmp_path / "lesson.ipynb", make_token()
     nested = '{"a": [' * (depth // 2) + f'"{secret}"' + "]}" * (depth // 2)
     path.write_text(f'{{"cells": [{{"metadata": {nested}}}]}}')
     assert [found.location for found in scan_notebook(path)] == ["cell 1, metadata"]

@@ -41,7 +41,7 @@ async function route(
   ctx: ExecutionContext
 ): Promise<Response> {
   const url = new URL(request.url);
-  if (/\bcfs_[\w-]{20,}/.test(decodePath(url.search))) {
+  if (/\bcfsa?_[\w-]{20,}/.test(decodePath(url.search))) {
     throw badInput(
       'Send the key in the Authorization header. Addresses are logged, so ask your teacher to renew this key.'
     );

@@ -66,6 +66,7 @@ it('a key in the address is refused, in any encoding', async () => {
   const key = await newClass();
   for (const query of [
     `?key=${key}`,
+    `?key=${STRANGER.replace('cfs_', 'cfsa_')}`,
     `?api_key=${encodeURIComponent(key).replace('cfs', '%63fs')}`
   ]) {
     const error = await errorOf(await call(`/me${query}`, { key }));

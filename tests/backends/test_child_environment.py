@@ -10,7 +10,7 @@ from cfai_magics.backends.local_model import fetch_model
 from cfai_magics.backends.local_server import LocalServer
 from cfai_magics.errors import LocalModelError
 from cfai_magics.secret_patterns import build_child_environment
-from tests.canaries import account_id, older_token, token
+from tests.canaries import account_id, class_key, older_token, token
 
 SECRET_NAMES = (
     *("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CF_AI_API_TOKEN", "CFAI_API_KEY"),
@@ -25,7 +25,7 @@ def start_server(folder: Path) -> None:
 @pytest.mark.parametrize(
     "start", [pytest.param(fetch_model, id="pip"), pytest.param(start_server, id="local model")]
 )
-@pytest.mark.parametrize("make_token", [token, older_token])
+@pytest.mark.parametrize("make_token", [token, older_token, class_key])
 def test_child_processes_have_no_secrets_in_their_environment(
     start: Callable[[Path], object],
     make_token: Callable[[], str],
@@ -37,6 +37,7 @@ def test_child_processes_have_no_secrets_in_their_environment(
         monkeypatch.setenv(name, secret)
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", account)
     monkeypatch.setenv("MY_LABEL", "kept")
+    monkeypatch.setenv("NOTES", f"mine is {secret}")
     python, output = tmp_path / "python", tmp_path / "environment"
     python.write_text(f'#!/bin/sh\nenv > "{output}"\n')
     python.chmod(0o755)

@@ -23,7 +23,7 @@ from cfai_magics.errors import (
     StorageError,
 )
 from cfai_magics.secret_patterns import looks_like_account_id
-from tests.canaries import account_id, token
+from tests.canaries import account_id, admin_key, class_key, token
 
 
 class Memory:
@@ -263,6 +263,7 @@ def test_an_account_id_is_trimmed_and_lowercased() -> None:
     ("typed", "message"),
     [
         pytest.param(token(), "looks like an API token", id="a token"),
+        pytest.param(class_key(), "looks like a class key", id="a class key"),
         pytest.param(account_id()[1:], "Not a valid account ID", id="too short"),
         pytest.param(f"{account_id()}0", "Not a valid account ID", id="too long"),
         pytest.param("g" * 32, "Not a valid account ID", id="other letters"),
@@ -286,6 +287,8 @@ def test_spaces_around_a_token_are_removed() -> None:
         pytest.param(account_id(), "looks like an account ID", id="an account ID"),
         pytest.param(" ", "No API token was given", id="empty"),
         pytest.param(f"{token()} {token()}", "no spaces", id="two words"),
+        pytest.param(class_key(), "a class key, not an API token", id="a class key"),
+        pytest.param(admin_key(), "the admin key of a class server, not", id="an admin key"),
         pytest.param(f"{token()}…", "special characters", id="an ellipsis"),
     ],
 )

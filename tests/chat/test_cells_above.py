@@ -1,7 +1,7 @@
 """Test `--context above` in a real kernel, in a terminal and in a shell."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from cfai_magics import ask
 from cfai_magics.cli import main
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.prompt.cell_context import INTRODUCTION
-from tests.canaries import token
+from tests.canaries import class_key, token
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
 
@@ -194,10 +194,11 @@ def test_the_answer_has_the_number_of_cells_and_their_cost(
     assert "The oldest 2 cells above were not sent: the limit is 45 tokens" in cell.text
 
 
+@pytest.mark.parametrize("make_token", [token, class_key])
 def test_a_dry_run_and_sent_show_the_cells_with_their_cost(
-    kernel: Kernel, account: Standin
+    kernel: Kernel, account: Standin, make_token: Callable[[], str]
 ) -> None:
-    secret = token()
+    secret = make_token()
     kernel.run(f"print('{secret}')")
     cell = kernel.run("%%cfai --context above --dry-run\nWhat is x?")
     assert account.requests == ()

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 
 import pytest
 
-from tests.canaries import token
+from tests.canaries import class_key, token
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin, media
 
@@ -64,12 +64,18 @@ def test_the_history_of_a_thread_is_a_separate_part(kernel: Kernel, cloudflare: 
     assert len(cloudflare.requests) == 1
 
 
-def test_images_and_secrets_are_not_shown_in_full(kernel: Kernel) -> None:
-    secret = token()
+@pytest.mark.parametrize(
+    ("make_token", "placeholder"),
+    [(token, "<API token, not shown>"), (class_key, "<class key, not shown>")],
+)
+def test_images_and_secrets_are_not_shown_in_full(
+    kernel: Kernel, make_token: Callable[[], str], placeholder: str
+) -> None:
+    secret = make_token()
     kernel.run(f"png = {media.png(8, 8, 0)!r}")
     cell = kernel.run(f"%%cfai --dry-run --image png\nMy token is {secret}, is that bad?")
     assert secret not in repr(cell)
-    assert "<API token, not shown>" in cell.text
+    assert placeholder in cell.text
     assert "characters)" in cell.text
     assert "image" in cell.text
 

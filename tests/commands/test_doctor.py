@@ -19,7 +19,7 @@ from cfai_magics.pricing.catalog import load_bundled, save_cached
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.types.messages import Message
-from tests.canaries import token
+from tests.canaries import class_key, token
 from tests.standin import Standin
 from tests.standin.state import EDIT, EVERYTHING, READ
 
@@ -224,6 +224,19 @@ def test_a_secret_in_a_notebook_is_reported_but_not_shown(
     path.write_text(json.dumps({"cells": [{"source": "1"}]}))
     assert run_doctor(session, str(path))["notebook"] == (f"no secrets in {path}", "")
     assert "can't be read" in run_doctor(session, str(tmp_path / "none.ipynb"))["notebook"][0]
+
+
+def test_a_class_key_in_a_notebook_is_reported_with_its_next_step(
+    session: Session, tmp_path: Path, run_doctor: RunDoctor
+) -> None:
+    path, key = tmp_path / "lesson.ipynb", class_key()
+    cells = [{"source": f"key = '{key}'"}, {"source": "", "outputs": [{"text": [token()]}]}]
+    path.write_text(json.dumps({"cells": cells}))
+    message, hint = run_doctor(session, str(path))["notebook"]
+    assert "what looks like a class key in cell 1; what looks like an API token" in message
+    assert hint.startswith("Ask your teacher to renew the class key")
+    assert "Revoke it on the dashboard" in hint
+    assert key not in message + hint
 
 
 def test_the_backend_of_answers_is_reported(

@@ -1,7 +1,7 @@
 """Test the comm to JupyterLab with a real kernel: its messages, without secrets."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from cfai_magics.chat.options import ASK_OPTIONS
 from cfai_magics.commands import COMMANDS
 from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME
-from tests.canaries import token
+from tests.canaries import class_key, token
 from tests.class_server import ClassServer
 from tests.kernels import PATIENCE, Kernel, running_kernel
 from tests.standin import Standin
@@ -382,8 +382,9 @@ def test_a_completion_runs_no_code_of_the_line(page: Page, account: Standin, hom
     assert not (home / "threads.sqlite").exists()
 
 
-def test_completions_in_a_page_have_no_tokens(page: Page) -> None:
-    secret = token()
+@pytest.mark.parametrize("make_token", [token, class_key])
+def test_completions_in_a_page_have_no_tokens(page: Page, make_token: Callable[[], str]) -> None:
+    secret = make_token().replace("-", "_")
     page.run("%load_ext cfai_magics")
     page.run(f"def first(): 'Use {secret}.'\ndef second(): 'Return it.'\n{secret} = second")
     items = page.ask({**TO_KERNEL["complete"], "line": "%%cfai --tools "})["items"]

@@ -1,5 +1,7 @@
 """Test the cells above a question as parts of its prompt."""
 
+from collections.abc import Callable
+
 import pytest
 
 from cfai_magics.errors import InvalidOptionError
@@ -17,7 +19,7 @@ from cfai_magics.prompt.cell_context import (
     to_plain_text,
 )
 from cfai_magics.redaction import redact_secrets
-from tests.canaries import token
+from tests.canaries import admin_key, class_key, older_token, token
 from tests.standin import media
 
 PNG = media.png(56, 28, 0)  # two tokens
@@ -72,8 +74,11 @@ def test_long_outputs_are_sent_without_their_middle() -> None:
     assert format_cell(CellAbove(1, "f()", (shown,)), str) == text
 
 
-def test_no_part_of_a_secret_is_left_where_an_output_is_shortened() -> None:
-    secret = token()
+@pytest.mark.parametrize("make_token", [token, older_token, class_key, admin_key])
+def test_no_part_of_a_secret_is_left_where_an_output_is_shortened(
+    make_token: Callable[[], str],
+) -> None:
+    secret = make_token()
     shown = f"{'a ' * (OUTPUT_CHARS // 2 - 5)}{secret} {'b ' * OUTPUT_CHARS}"
     text = text_of(build(CellAbove(1, "f()", (shown,)), tokens=10_000))
     assert secret[:10] not in text
@@ -168,8 +173,11 @@ def test_images_that_are_not_sent_are_reported(
         ('client = Client(api_key="{}")', 'client = Client(api_key="[secret]")'),
     ],
 )
-def test_tokens_are_replaced_in_sources_and_outputs(cell: str, kept: str) -> None:
-    secret = token()
+@pytest.mark.parametrize("make_token", [token, older_token, class_key, admin_key])
+def test_tokens_are_replaced_in_sources_and_outputs(
+    cell: str, kept: str, make_token: Callable[[], str]
+) -> None:
+    secret = make_token()
     context = build(CellAbove(1, cell.format(secret), (f"Bearer {secret}",), traceback=secret))
     assert secret not in text_of(context)
     assert kept in text_of(context)

@@ -4,6 +4,7 @@ import json
 import re
 import struct
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from cfai_magics.errors import (
     ServerError,
 )
 from cfai_magics.session.session import Session
-from tests.canaries import token
+from tests.canaries import class_key, older_token, token
 from tests.catalog_cache import cache_catalog_without
 from tests.replay.sessions import HI, ask, lines, recording, replayed_fields, replaying
 from tests.standin import Fault, Reply, Standin
@@ -104,11 +105,28 @@ def test_recordings_do_not_contain_account_data(
     assert b"127.0.0.1" not in content
 
 
+@pytest.mark.parametrize(
+    ("make_token", "name"), [(token, "an API token"), (class_key, "a class key")]
+)
 def test_answers_that_contain_a_token_are_not_recorded(
-    cloudflare: Standin, recorder: Session, path: Path
+    cloudflare: Standin,
+    recorder: Session,
+    path: Path,
+    make_token: Callable[[], str],
+    name: str,
 ) -> None:
-    cloudflare.switch(answer=f"It is {token()}.")
-    assert any("seems to contain an API token" in note for note in ask(recorder).notes)
+    cloudflare.switch(answer=f"It is {make_token()}.")
+    assert any(f"seems to contain {name}" in note for note in ask(recorder).notes)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("prompt", ["My key is {}", "My key is\n{}", "密钥是{}"])
+@pytest.mark.parametrize("make_token", [token, older_token, class_key])
+def test_prompts_that_contain_a_token_are_not_recorded(
+    recorder: Session, path: Path, make_token: Callable[[], str], prompt: str
+) -> None:
+    request = recorder.build_request([{"role": "user", "content": prompt.format(make_token())}])
+    assert any("seems to contain" in note for note in recorder.ask(request).notes)
     assert not path.exists()
 
 

@@ -1,5 +1,6 @@
 """All calls take the same path through the session."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
 from cfai_magics.settings import DEFAULT_MODEL, Cfai
 from cfai_magics.types.messages import Message
-from tests.canaries import token
+from tests.canaries import admin_key, class_key, token
 from tests.standin import Fault, Reply, Standin
 
 pytestmark = pytest.mark.slow
@@ -111,6 +112,25 @@ def test_a_token_with_a_line_break_is_rejected_before_sending(
     with pytest.raises(InvalidOptionError, match="CLOUDFLARE_API_TOKEN") as caught:
         session.ask(session.build_request(HI))
     assert secret not in str(caught.value)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("make_key", "name"), [(class_key, "class key"), (admin_key, "admin key")]
+)
+def test_a_key_of_a_class_server_is_not_sent_to_cloudflare(
+    session: Session,
+    account: Standin,
+    monkeypatch: pytest.MonkeyPatch,
+    make_key: Callable[[], str],
+    name: str,
+) -> None:
+    key = make_key()
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", key)
+    with pytest.raises(InvalidOptionError, match=f"CLOUDFLARE_API_TOKEN .*{name}") as caught:
+        session.ask(session.build_request(HI))
+    assert "%cfai login --class" in str(caught.value)
+    assert key not in str(caught.value)
     assert account.requests == ()
 
 

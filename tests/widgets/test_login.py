@@ -6,7 +6,7 @@ import pytest
 
 from cfai_magics.errors import MissingCredentialsError
 from cfai_magics.widgets.panel import Panel
-from tests.canaries import account_id, token
+from tests.canaries import account_id, class_key, token
 from tests.standin import Standin
 from tests.standin.state import EDIT, EVERYTHING, READ
 from tests.widgets.conftest import all_state, press_enter, receiver_of, type_in
@@ -179,6 +179,9 @@ def test_a_kept_account_id_can_be_deleted(empty_panel: Panel, cloudflare: Standi
     [
         pytest.param(token(), id="token"),
         pytest.param(token()[:-1], id="incomplete token"),
+        pytest.param(class_key(), id="class key"),
+        pytest.param(class_key()[:15], id="piece of a class key"),
+        "cfs_Ab3",
         "xK9-QwErTyUiOp12",
         "QwErTyUiOpAsDf",
         "cfut_Ab3",
@@ -192,6 +195,13 @@ def test_a_text_that_may_be_secret_is_not_kept(empty_panel: Panel, text: str) ->
     assert "account ID" in empty_panel.account.message.value
     assert receiver_of(empty_panel.account.account_id_field).placeholder == ""
     assert text not in all_state()
+
+
+def test_a_class_key_in_the_token_field_is_rejected(empty_panel: Panel) -> None:
+    key = class_key()
+    type_in(empty_panel.account.token_field, key)
+    assert "looks like a class key, not an API token" in empty_panel.account.message.value
+    assert key not in all_state()
 
 
 def test_removing_the_token_asks_for_confirmation(
