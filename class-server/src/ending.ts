@@ -5,6 +5,7 @@ import type { Ending } from './usage';
 /** Enough for the last frames of each format. */
 export const TAIL_BYTES = 4096;
 const BLOCK_BYTES = 65_536;
+const PAUSE_MS = 1000;
 
 /** An answer that is being passed on. */
 export interface PassedAnswer {
@@ -17,8 +18,8 @@ export interface PassedAnswer {
 /**
  * Pass an answer on. Call `abort` to end the upstream request if the client disconnects.
  *
- * The runtime copies the bytes without JavaScript, and stores a second copy, which is read at the
- * end. A read that waits for a block before the end would delay the client's copy as well.
+ * The runtime copies the bytes without JavaScript. The second copy is read in large steps, so that
+ * a client that reads nothing pays for what Workers AI sent.
  */
 export function passOn(
   answer: ReadableStream<Uint8Array>,
@@ -26,39 +27,33 @@ export function passOn(
 ): PassedAnswer {
   const [forClient, forUsage] = answer.tee();
   const { readable, writable } = new IdentityTransformStream();
-  const passed = forClient.pipeTo(writable).then(
-    () => true,
-    () => false
-  );
-  const ended = passed.then(async isComplete => {
-    if (!isComplete) {
-      abort();
-    }
-    const ending = await readTail(forUsage, isComplete ? BLOCK_BYTES : 1);
-    return { ending, isComplete };
-  });
-  return { stream: readable, ended };
+  const passed = forClient.pipeTo(writable).catch(abort);
+  return { stream: readable, ended: readEnding(forUsage, passed) };
 }
 
-/** Read a stored answer. An aborted one fails after its last bytes, so it is read in pieces. */
-async function readTail(
+/** Read a copy of an answer. Wait after each block until it is passed on, or for a pause. */
+async function readEnding(
   stream: ReadableStream<Uint8Array>,
-  minimum: number
-): Promise<Ending> {
+  passed: Promise<void>
+): Promise<{ ending: Ending; isComplete: boolean }> {
   const reader = stream.getReader({ mode: 'byob' });
   let tail = new Uint8Array();
   let bytes = 0;
   let buffer = new ArrayBuffer(BLOCK_BYTES);
   for (;;) {
+    // A larger minimum would delay the copy of the client.
     const result = await reader
-      .readAtLeast(minimum, new Uint8Array(buffer))
+      .readAtLeast(1, new Uint8Array(buffer))
       .catch(() => null);
     if (!result || result.done) {
-      return { tail, bytes };
+      return { ending: { tail, bytes }, isComplete: result !== null };
     }
     tail = appendBlock(tail, result.value);
     bytes += result.value.length;
     buffer = result.value.buffer;
+    if (result.value.length < BLOCK_BYTES) {
+      await Promise.race([passed, scheduler.wait(PAUSE_MS)]);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -179,6 +180,21 @@ def test_unfinished_bodies_keep_no_other_student_waiting(
         connection.close()
     assert len(cloudflare.requests) == 1
     assert server.settled(key)["spent"] == 0
+
+
+def test_answers_that_are_not_read_cost_what_cloudflare_bills(
+    server: ClassServer, cloudflare: Standin, name: str, key: str
+) -> None:
+    cloudflare.switch(answer="word" * 1500, dialect="gemma")
+    before = cloudflare.billed
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(server.stream(key))
+        spent = server.settled(key)["spent"]
+        assert spent == pytest.approx(cloudflare.billed - before)
+        other = server.add_student(f"{name}, who asks")
+        assert server.chat(other).status_code == httpx.codes.OK
+    assert server.settled(key)["spent"] == spent > 100
 
 
 def test_a_student_cannot_spend_for_another(
