@@ -1,6 +1,7 @@
 """No local variable in a traceback contains a token, at any depth of a call."""
 
 import copy
+import json
 import os
 import pickle
 import sys
@@ -37,7 +38,7 @@ from cfai_magics.settings import Cfai
 from cfai_magics.workers_ai.client import WorkersAI
 from tests.canaries import account_id, class_key, token
 from tests.kernels import Kernel, running_kernel
-from tests.standin import Standin
+from tests.standin import Reply, Standin
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,8 @@ READERS = (
     "httpx._status_codes",
 )  # they read the status and headers of a response
 RELEASES = ("__exit__", "close")  # an error instead of a release leaves a lock locked
-SERVER_KEY = class_key()
+SERVER_KEY = f"sk-{token()[5:]}"
+CLASS_KEY = class_key()
 HERE = str(Path(__file__).parent)
 
 
@@ -140,9 +142,9 @@ def raised_in(call: Callable[[], object], place: CodeType, error: BaseException)
 class Prompts:
     """A front end whose user types these answers."""
 
-    def __init__(self, session: Session, *answers: str) -> None:
+    def __init__(self, session: Session, *answers: Secret) -> None:
         self.session = session
-        self._answers = list(map(Secret, answers))
+        self._answers = list(answers)
 
     def prompt_secret(self, _question: str) -> str:
         return self._answers.pop(0).reveal()
@@ -154,7 +156,8 @@ class Prompts:
 
 
 def options(**values: Any) -> Any:
-    return type("Options", (), {"server": "", "file": "", "path": "", "anyway": True, **values})
+    empty = dict.fromkeys(("server", "class_url", "file", "path"), "")
+    return type("Options", (), {**empty, "anyway": True, **values})
 
 
 def use_environment(account: Standin, home: Path) -> Callable[[], object]:
@@ -201,7 +204,33 @@ def use_server_key(account: Standin, home: Path) -> Callable[[], object]:
 
 def use_login(account: Standin, home: Path) -> Callable[[], object]:
     session = Session(Cfai(), home)
-    return lambda: login.run(Prompts(session, account.account_id, account.token), options())  # type: ignore[arg-type]
+    answers = Secret(account.account_id), Secret(account.token)
+    return lambda: login.run(Prompts(session, *answers), options())  # type: ignore[arg-type]
+
+
+def use_class_login(account: Standin, home: Path) -> Callable[[], object]:
+    body = {"name": "Ada", "budget": 300, "spent": 0, "reserved": 0}
+    account.switch(canned=Reply(json.dumps(body).encode()), error_path="/me")
+    session, key = Session(Cfai(), home), Secret(CLASS_KEY)
+    return lambda: login.run(
+        Prompts(session, key),  # type: ignore[arg-type]
+        options(class_url=account.base_url),
+    )
+
+
+def use_class_key(account: Standin, home: Path) -> Callable[[], object]:
+    answer = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+    account.switch(canned=Reply(json.dumps(answer).encode()))
+    environ = Environment({"CFAI_CLASS_SERVER": account.base_url, "CFAI_API_KEY": CLASS_KEY})
+
+    def ask() -> object:
+        session = Session(Cfai(), home, environ=environ)
+        try:
+            return session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
+        finally:
+            session.close()
+
+    return ask
 
 
 def use_panel_login(account: Standin, home: Path) -> Callable[[], object]:
@@ -233,6 +262,8 @@ ENTRIES = (
     use_file,
     use_server_key,
     use_login,
+    use_class_login,
+    use_class_key,
     use_panel_login,
     use_export,
     use_shell,
@@ -265,6 +296,7 @@ def test_no_error_at_any_depth_of_a_call_shows_the_token(
         location = f"{place.co_filename}:{place.co_name}"
         assert account.token not in report, location
         assert SERVER_KEY not in report, location
+        assert CLASS_KEY not in report, location
         if isinstance(error, kind):
             assert not any(map(is_of_httpx, frames(error))), location
     assert raised > 30 / step

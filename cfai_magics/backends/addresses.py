@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from ..errors import InvalidOptionError
 from ..i18n import _
 from ..secret import Environment
+from ..secret_patterns import contains_token
 
 USER_PATTERN = re.compile(r"\A([\w+.-]+://)?.*@", re.DOTALL)
 QUERY_PATTERN = re.compile("[?#]")
@@ -26,7 +27,7 @@ def normalize_base_url(text: str, source: str = "", example: str = EXAMPLE_URL) 
             because it may be a key.
     """
     parts = _split_url(text.strip())
-    if "@" in parts.netloc or not _is_base_url(parts, text):
+    if "@" in parts.netloc or not _is_base_url(parts, text) or contains_token(text):
         raise _address_error(source, example)
     return parts.geturl().rstrip("/").removesuffix(CHAT_PATH)
 

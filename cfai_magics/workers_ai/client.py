@@ -296,7 +296,7 @@ class WorkersAI(Unpicklable):
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._account_id, self._is_class_server = "", False  # for the repr in a traceback
+        self._account_id, self._is_class_server = "", False  # `repr` needs them in a traceback
         token = _to_secret(api_token)
         api_token = NO_TOKEN  # a traceback also shows the arguments
         if isinstance(token, InvalidOptionError):

@@ -35,7 +35,7 @@ from cfai_magics.pricing.tokens import prompt_token_bounds
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
 from cfai_magics.types.messages import Message, Request
-from tests.canaries import older_token, token
+from tests.canaries import class_key, older_token, token
 from tests.catalog_cache import cache_catalog_without
 from tests.fake_frontends import bare_frontend
 from tests.standin import Fault, Standin
@@ -233,6 +233,8 @@ def test_server_addresses_are_normalized() -> None:
     [
         *("sk-some-key", "ftp://h/v1", "http:///v1", "http://u:secret@h/v1", "http://h:port/v1"),
         *("http://h/v1?key=secret", "http://h/v1#secret", "http://h/v1?"),
+        pytest.param(f"http://h/{class_key()}/v1", id="a class key in the path"),
+        pytest.param(f"http://{token()}.example/v1", id="a token in the host"),
     ],
 )
 def test_an_invalid_address_is_rejected_without_repeating_it(typed: str) -> None:
