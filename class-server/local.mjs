@@ -50,7 +50,7 @@ export async function startServer({
             modules: {
               'index.js': {
                 type: 'esm',
-                contents: script ?? (await bundle(worker))
+                contents: script || (await bundle(worker))
               }
             }
           },

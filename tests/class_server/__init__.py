@@ -29,6 +29,7 @@ FOLDER = Path(__file__).parents[2] / "class-server"
 PACKAGES = FOLDER / "node_modules" / ".package-lock.json"
 TIMEOUT = 60  # s
 MODEL = "@cf/meta/llama-3.2-3b-instruct"
+CHAT = "/v1/chat/completions"
 
 
 def require_packages() -> None:
@@ -41,6 +42,11 @@ def require_packages() -> None:
     pytest.skip(reason)
 
 
+def question(content: str, **fields: Any) -> dict[str, Any]:
+    """Return the body of a chat request with this prompt and other fields."""
+    return {"model": MODEL, "messages": [{"role": "user", "content": content}], **fields}
+
+
 class ClassServer:
     """A running class server; a context manager.
 
@@ -48,7 +54,9 @@ class ClassServer:
         cloudflare: The stand-in that answers the calls.
         folder: Where the state of the class is stored. By default, it is lost at the end.
         worker: The folder of the Worker, such as that of `cfai class new`.
+        admin_key: The key of the admin routes. By default, it is random.
         variables: Variables of the Worker, such as `GATEWAY` and `ALLOWED_ORIGINS`.
+        script: JavaScript of another Worker to start, for comparison.
     """
 
     def __init__(
@@ -59,11 +67,13 @@ class ClassServer:
         worker: Path = FOLDER,
         admin_key: str = "",
         variables: Mapping[str, str] | None = None,
+        script: str = "",
     ) -> None:
         require_packages()
         self.admin_key = admin_key or secrets.token_urlsafe(32)
         self._options = {
             "folder": folder and str(folder),
+            "script": script,
             "worker": str(worker),
             "variables": {
                 "API_BASE": cloudflare.base_url,
@@ -134,18 +144,14 @@ class ClassServer:
 
     def chat(self, key: str, content: str = "Hello", **fields: Any) -> httpx.Response:
         """Send a prompt of a student, and read the whole answer."""
-        messages = [{"role": "user", "content": content}]
-        body = {"model": MODEL, "messages": messages, **fields}
-        return self.request("POST", "/v1/chat/completions", key, body)
+        return self.request("POST", CHAT, key, question(content, **fields))
 
     @contextmanager
     def stream(self, key: str, content: str = "Hello", **fields: Any) -> Iterator[httpx.Response]:
         """Send a prompt of a student; yield the streamed answer without reading it."""
-        messages = [{"role": "user", "content": content}]
-        body = {"model": MODEL, "messages": messages, "stream": True, **fields}
         headers = {"authorization": f"Bearer {key}"}
-        address = "/v1/chat/completions"
-        with self._client.stream("POST", address, headers=headers, json=body) as response:
+        body = question(content, stream=True, **fields)
+        with self._client.stream("POST", CHAT, headers=headers, json=body) as response:
             yield response
 
     def settled(self, key: str) -> dict[str, Any]:

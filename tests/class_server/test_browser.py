@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.servers import chromium
-from tests.class_server import MODEL, ClassServer
+from tests.class_server import ClassServer, question
 from tests.standin import Standin
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ FETCH = """async ([address, key, body]) => {
         return [0, {}, String(error)];
     }
 }"""
-QUESTION = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+QUESTION = question("Hello")
 
 
 class EmptyPage(BaseHTTPRequestHandler):

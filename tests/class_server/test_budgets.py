@@ -67,6 +67,18 @@ def test_a_limit_per_minute_of_cloudflare_is_tried_again_without_a_second_bill(
     assert server.settled(key)["spent"] == pytest.approx(cloudflare.billed - before, abs=0.01)
 
 
+def test_a_stream_that_cloudflare_breaks_off_costs_what_was_sent(
+    server: ClassServer, cloudflare: Standin, key: str
+) -> None:
+    cloudflare.switch(answer="word" * 500, dialect="gemma", drop_connection_after=100)
+    before = cloudflare.billed
+    with pytest.raises(httpx.RemoteProtocolError):
+        server.chat(key, stream=True)
+    spent = server.settled(key)["spent"]
+    assert spent == pytest.approx(cloudflare.billed - before, rel=0.5)
+    assert spent >= cloudflare.billed - before
+
+
 def test_a_client_that_leaves_pays_for_what_was_sent(
     server: ClassServer, cloudflare: Standin, key: str
 ) -> None:

@@ -167,6 +167,7 @@ def test_an_error_of_cloudflare_is_passed_on_and_costs_nothing(
     cloudflare.switch(busy=True)
     response = server.chat(key)
     assert response.json()["errors"][0]["code"] == 3040
+    assert response.headers["cfai-budget"] == "300"
     assert server.settled(key)["spent"] == 0
 
 

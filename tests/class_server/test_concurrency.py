@@ -6,7 +6,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from tests.class_server import MODEL, TIMEOUT, ClassServer
+from tests.class_server import TIMEOUT, ClassServer, question
 from tests.standin import Standin
 
 ANSWER = "These words are an answer of forty-eight letters. "
@@ -20,12 +20,7 @@ async def ask_at_once(server: ClassServer, keys: list[str]) -> list[httpx.Respon
     ) as client:
 
         def ask(number: int, key: str) -> asyncio.Task[httpx.Response]:
-            body = {
-                "model": MODEL,
-                "messages": [{"role": "user", "content": f"Question {number}"}],
-                "max_tokens": 60,
-                "stream": number % 2 == 0,
-            }
+            body = question(f"Question {number}", max_tokens=60, stream=number % 2 == 0)
             headers = {"authorization": f"Bearer {key}"}
             return asyncio.create_task(
                 client.post("/v1/chat/completions", json=body, headers=headers)
