@@ -1,7 +1,6 @@
 """Create a class on one account, and manage its keys, shares and usage (for teachers)."""
 
 import csv
-import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -9,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from ..arguments import check_value, find_closest, format_suggestions
+from ..arguments import find_closest, format_suggestions
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..classes.admin import ClassAdmin, StudentStatus, open_class
@@ -27,9 +26,8 @@ from ..classes.folder import (
     write_handouts,
 )
 from ..classes.handouts import render_handouts
+from ..classes.new_settings import build_settings, parse_neurons, warn_about_budget
 from ..classes.roster import (
-    MAX_NEURONS,
-    NewStudent,
     normalize_name,
     parse_names,
     read_students,
@@ -39,10 +37,8 @@ from ..display.tables import Table, format_neurons
 from ..errors import CfaiError, InvalidOptionError, StorageError
 from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path, write_user_file
-from ..pricing.catalog import find_model
 from ..session.session import Session
 from ..state_files import describe_error
-from ..types.usage import FREE_DAILY_NEURONS
 
 OPTIONS = (
     Option(
@@ -157,14 +153,10 @@ OPTION_FLAGS = {
     if option.flags[0].startswith("--")
 }
 ALWAYS_ALLOWED = {"folder", "url"}
-DEFAULT_SHARE = 300.0  # as the class server
-MAX_SYSTEM_CHARS = 20_000  # as the class server
-MAX_ANSWER_TOKENS = 131_072  # as the class server
 KEY_COLUMNS = (
     *(mark("student"), mark("key"), mark("state")),
     *(mark("neurons per day"), mark("used or reserved today")),
 )
-TIME_ZONE_PATTERN = re.compile(r"[A-Za-z][\w+-]*(?:/[\w+-]+)*", re.ASCII)
 
 
 class _Class(NamedTuple):
@@ -209,57 +201,12 @@ def _create(frontend: Frontend, options: Namespace) -> str:
         )
     name = check_class_name(options.arguments[0])
     notes: list[str] = []
-    settings = _build_settings(frontend.session, options, notes)
+    settings = build_settings(options, frontend.session.catalog(), notes)
     students = read_students(parse_user_path(options.students))
     account_id = _find_account_id(frontend.session)
     path = create_class(Path.cwd(), ClassPlan(name, students, settings, account_id))
-    notes = [*_warn_about_budget(students, settings), *notes]
+    notes = [*warn_about_budget(students, settings), *notes]
     return "\n".join([*_format_next_steps(path.name, len(students), account_id), *notes])
-
-
-def _build_settings(
-    session: Session, options: Namespace, notes: list[str]
-) -> Mapping[str, object]:
-    """Return all settings of a new class, with the names of the class server."""
-    models = [find_model(name, session.catalog()) for name in options.models]
-    unpriced = [model.short_name for model in models if model.neurons_in is None]
-    if unpriced:
-        notes.append(
-            _(
-                "The server refuses calls to {models}, because the price per token is not known."
-            ).format(models=", ".join(unpriced))
-        )
-    max_tokens = 2048 if options.max_tokens is None else options.max_tokens
-    check_value("max_tokens", max_tokens, "--max-tokens ")
-    if max_tokens > MAX_ANSWER_TOKENS or len(options.system) > MAX_SYSTEM_CHARS:
-        raise InvalidOptionError(
-            _("--max-tokens or --system is too large"),
-            _("Use at most {tokens:,} tokens and {characters:,} characters.").format(
-                tokens=MAX_ANSWER_TOKENS, characters=MAX_SYSTEM_CHARS
-            ),
-        )
-    return {
-        "budget": _parse_neurons(options.budget) if options.budget else FREE_DAILY_NEURONS,
-        "share": _parse_neurons(options.share) if options.share else DEFAULT_SHARE,
-        "models": list(dict.fromkeys(model.name for model in models)) or None,
-        "system_prompt": options.system,
-        "max_tokens": max_tokens,
-        "time_zone": _check_time_zone(options.time_zone) if options.time_zone else "UTC",
-    }
-
-
-def _check_time_zone(name: str) -> str:
-    """Return the name of a time zone. Without a time zone database, only its form is checked."""
-    from zoneinfo import available_timezones
-
-    known = available_timezones()
-    if name in known or (not known and TIME_ZONE_PATTERN.fullmatch(name)):
-        return name
-    suggestion = format_suggestions(find_closest(name, known))
-    example = _("Use a name such as Europe/Berlin.")
-    raise InvalidOptionError(
-        _("{name!r} is not a time zone").format(name=name), f"{suggestion} {example}".lstrip()
-    )
 
 
 def _find_account_id(session: Session) -> str:
@@ -268,21 +215,6 @@ def _find_account_id(session: Session) -> str:
         return session.backend.credential_store.find().account_id
     except CfaiError:
         return ""
-
-
-def _warn_about_budget(
-    students: Sequence[NewStudent], settings: Mapping[str, object]
-) -> list[str]:
-    share = float(str(settings["share"]))
-    total = sum(share if student.budget is None else student.budget for student in students)
-    if total <= FREE_DAILY_NEURONS:
-        return []
-    return [
-        _(
-            "Together, the students may use {total} neurons a day, but an account has only "
-            "{free:,.0f} free ones."
-        ).format(total=format_budget(total), free=FREE_DAILY_NEURONS)
-    ]
 
 
 def _format_next_steps(name: str, count: int, account_id: str) -> list[str]:
@@ -436,12 +368,13 @@ def _revoke_key(frontend: Frontend, options: Namespace, names: Sequence[str]) ->
 
 def _require_name(names: Sequence[str], verb: str) -> str:
     """Return the name of one student, whose words may be typed without quotes."""
-    if not names:
+    name = normalize_name(" ".join(names))
+    if not name:
         raise InvalidOptionError(
             _("The name of a student is missing"),
             _("Use {command} NAME.").format(command=f"%cfai class keys {verb}"),
         )
-    return normalize_name(" ".join(names))
+    return name
 
 
 def _print_keys(frontend: Frontend, options: Namespace, names: Sequence[str]) -> str:
@@ -554,8 +487,8 @@ def _set_share(frontend: Frontend, options: Namespace) -> str:
             _("Use %cfai class share NAME 500, or %cfai class share 300 for the whole class."),
         )
     *words, amount = options.arguments
-    name = normalize_name(" ".join(words))
-    budget = None if name and amount == "off" else _parse_neurons(amount)
+    name = _parse_optional_name(words)
+    budget = None if name and amount == "off" else parse_neurons(amount)
     _folder, server = _open(frontend, options)
     with server:
         if not name:
@@ -571,22 +504,24 @@ def _set_share(frontend: Frontend, options: Namespace) -> str:
     )
 
 
-def _parse_neurons(text: str) -> float:
-    try:
-        amount = float(text.replace(",", ""))
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount <= MAX_NEURONS:
+def _parse_optional_name(words: Sequence[str]) -> str:
+    """Return the name of a student, or "" for the class if there are no words.
+
+    Raises:
+        InvalidOptionError: The words are blank, such as those of an empty variable in a shell.
+    """
+    name = normalize_name(" ".join(words))
+    if words and not name:
         raise InvalidOptionError(
-            _("{text!r} is not a number of neurons").format(text=text),
-            _("Use a number such as 300."),
+            _("The name of a student is missing"),
+            _("Leave out the empty name if you mean the whole class."),
         )
-    return amount
+    return name
 
 
 def _set_paused(frontend: Frontend, options: Namespace) -> str:
     is_paused = options.what == "pause"
-    name = normalize_name(" ".join(options.arguments))
+    name = _parse_optional_name(options.arguments)
     _folder, server = _open(frontend, options)
     with server:
         if name:

@@ -254,6 +254,12 @@ def test_handouts_have_a_card_for_each_student(
         teach("keys", "print", "Zach")
 
 
+@pytest.mark.parametrize("words", [("pause", ""), ("resume", " "), ("share", "", "5")])
+def test_an_empty_name_is_not_the_whole_class(teach: Run, words: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidOptionError, match="The name of a student is missing"):
+        teach(*words)
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
