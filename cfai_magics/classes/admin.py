@@ -150,7 +150,7 @@ class ClassAdmin:
 
     def add_student(self, student: NewStudent) -> Secret:
         """Add a student, and return the key."""
-        body = {"name": student.name, "budget": student.budget}
+        body = {"name": student.name, **student.settings}
         try:
             return self._read_key(lambda: self._send("POST", "students", body))
         except BadRequestError as error:

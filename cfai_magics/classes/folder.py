@@ -133,7 +133,7 @@ class ClassFolder:
         try:
             roster = json.loads(_read(path))
             return parse_settings(roster["settings"]), [
-                NewStudent(str(student["name"]), student["settings"].get("budget"))
+                NewStudent(str(student["name"]), dict(student["settings"]))
                 for student in roster["students"]
             ]
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -310,7 +310,7 @@ def _format_roster(plan: ClassPlan, keys: Mapping[str, Secret]) -> str:
         {
             "name": student.name,
             "key_hash": hash_key(keys[student.name]),
-            "settings": {} if student.budget is None else {"budget": student.budget},
+            "settings": dict(student.settings),
         }
         for student in plan.students
     ]

@@ -10,12 +10,11 @@ from ..i18n import _
 from ..pricing.catalog import find_model
 from ..types.usage import FREE_DAILY_NEURONS, Catalog
 from .fit import format_budget
-from .roster import MAX_NEURONS, NewStudent
+from .roster import MAX_ANSWER_TOKENS, MAX_NEURONS, NewStudent
 
 DEFAULT_SHARE = 300.0  # as the class server
 DEFAULT_MAX_TOKENS = 2048  # as the class server
 MAX_SYSTEM_CHARS = 20_000  # as the class server
-MAX_ANSWER_TOKENS = 131_072  # as the class server
 TIME_ZONE_PATTERN = re.compile(r"[A-Za-z][\w+-]*(?:/[\w+-]+)*", re.ASCII)
 
 
@@ -56,6 +55,25 @@ def build_settings(options: Namespace, catalog: Catalog, notes: list[str]) -> Ma
         "max_tokens": max_tokens,
         "time_zone": _check_time_zone(options.time_zone) if options.time_zone else "UTC",
     }
+
+
+def resolve_models(students: Sequence[NewStudent], catalog: Catalog) -> list[NewStudent]:
+    """Return the students with the full names of their models.
+
+    Raises:
+        ModelNotFoundError: A model is not in the catalog.
+    """
+    return [
+        student._replace(
+            settings={
+                **student.settings,
+                "models": [find_model(name, catalog).name for name in student.settings["models"]],
+            }
+        )
+        if "models" in student.settings
+        else student
+        for student in students
+    ]
 
 
 def _check_time_zone(name: str) -> str:

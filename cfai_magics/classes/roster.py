@@ -2,37 +2,60 @@
 
 import codecs
 import csv
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError
-from ..i18n import _, get_language, ngettext
+from ..i18n import _, get_language, mark, ngettext
 from ..state_files import describe_error
 
 MAX_BYTES = 1_000_000
 MAX_NAME_CHARS = 64  # as the class server
 MAX_LISTED = 5  # lines in an error message
 MAX_NEURONS = 1e9  # as the class server
+MAX_ANSWER_TOKENS = 131_072  # as the class server
 NAME_HEADERS = {"name", "names", "student", "students", "full name", "姓名", "名字", "学生"}
-BUDGET_HEADERS = {"budget", "neurons", "预算", "额度"}
 DELIMITERS = ",;\t"
 FORMULA_STARTS = "=+-@"  # a spreadsheet would run the name in keys.csv as a formula
 JOINERS = "\u200c\u200d"  # invisible, but part of names in some scripts
+HOURS_PATTERN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d) ?[-\u2013] ?([01]?\d|2[0-3]):([0-5]\d)")
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 class NewStudent(NamedTuple):
-    """A student to add. `budget` is in neurons per day; None is the share of the class."""
+    """A student to add.
+
+    `settings` has the names of the class server, such as "budget" in neurons per day. The settings
+    of the class apply to what it does not have.
+    """
 
     name: str
-    budget: float | None = None
+    settings: Mapping[str, Any] = NO_SETTINGS
+
+    @property
+    def budget(self) -> float | None:
+        """The student's neurons per day; None is the share of the class."""
+        return self.settings.get("budget")
 
 
 class _Row(NamedTuple):
     line: int
     cells: Sequence[str]
+
+
+class _Column(NamedTuple):
+    """A column with a setting of each student. `parse` raises ValueError for a wrong cell."""
+
+    setting: str
+    headers: set[str]
+    parse: Callable[[str], object]
+    problem: str
 
 
 def normalize_name(text: str) -> str:
@@ -77,7 +100,8 @@ def read_students(path: Path) -> list[NewStudent]:
     """Return the students in a CSV file, in its order.
 
     The delimiter is a comma, semicolon or tab, and the encoding UTF-8, UTF-16 or that of Excel. A
-    header is optional if the file has only names. The column "budget" has neurons per day.
+    header is optional if the file has only names. Columns with the headers of `COLUMNS` are
+    settings of the students; other columns are ignored. The names of models are not checked.
 
     Raises:
         InvalidOptionError: The file can't be read, or some lines are not valid. The message lists
@@ -88,7 +112,7 @@ def read_students(path: Path) -> list[NewStudent]:
         raise _empty_error(path)
     header = [cell.strip().casefold() for cell in rows[0].cells]
     name_column = _find_column(header, NAME_HEADERS)
-    budget_column = _find_column(header, BUDGET_HEADERS)
+    positions = [(column, _find_column(header, column.headers)) for column in COLUMNS]
     if name_column is not None:
         rows = rows[1:]
     elif any(cell.strip() for row in rows for cell in row.cells[1:]):
@@ -96,7 +120,8 @@ def read_students(path: Path) -> list[NewStudent]:
             _("{path} has several columns, and none is called “name”").format(path=path),
             _("Put the names of the students in a column with the header “name”."),
         )
-    students, problems = _collect(rows, name_column or 0, budget_column)
+    columns = [(column, at) for column, at in positions if at is not None]
+    students, problems = _collect(rows, name_column or 0, columns)
     if problems:
         raise _lines_error(path, problems)
     if not students:
@@ -186,7 +211,7 @@ def _find_column(header: Sequence[str], names: set[str]) -> int | None:
 
 
 def _collect(
-    rows: Sequence[_Row], name_column: int, budget_column: int | None
+    rows: Sequence[_Row], name_column: int, columns: Sequence[tuple[_Column, int]]
 ) -> tuple[list[NewStudent], list[str]]:
     """Return the students, and the problems with their line numbers."""
     students: list[NewStudent] = []
@@ -194,14 +219,17 @@ def _collect(
     line_by_name: dict[str, int] = {}
     for row in rows:
         name = normalize_name(_get_cell(row, name_column))
-        budget_text = "" if budget_column is None else _get_cell(row, budget_column).strip()
-        found = list(_iter_problems(name, budget_text, line_by_name))
+        settings: dict[str, object] = {}
+        found = [
+            *_iter_name_problems(name, line_by_name),
+            *_read_settings(row, columns, settings),
+        ]
         problems += [
             _("line {line}: {problem}").format(line=row.line, problem=problem) for problem in found
         ]
         if not found:
             line_by_name[name.casefold()] = row.line
-            students.append(NewStudent(name, _parse_budget(budget_text)))
+            students.append(NewStudent(name, settings))
     return students, problems
 
 
@@ -209,7 +237,7 @@ def _get_cell(row: _Row, column: int) -> str:
     return row.cells[column] if column < len(row.cells) else ""
 
 
-def _iter_problems(name: str, budget_text: str, line_by_name: dict[str, int]) -> Iterator[str]:
+def _iter_name_problems(name: str, line_by_name: Mapping[str, int]) -> Iterator[str]:
     problem = find_name_problem(name)
     if problem:
         yield problem
@@ -217,14 +245,82 @@ def _iter_problems(name: str, budget_text: str, line_by_name: dict[str, int]) ->
         yield _("{name!r} is also in line {line}").format(
             name=name, line=line_by_name[name.casefold()]
         )
-    if budget_text and _parse_budget(budget_text) is None:
-        yield _("{text!r} is not a number of neurons").format(text=budget_text)
 
 
-def _parse_budget(text: str) -> float | None:
-    """Return the number of neurons in a cell, or None if the cell has no valid number."""
-    try:
-        budget = float(text)
-    except ValueError:
-        return None
-    return budget if 0 <= budget <= MAX_NEURONS else None
+def _read_settings(
+    row: _Row, columns: Sequence[tuple[_Column, int]], settings: dict[str, object]
+) -> Iterator[str]:
+    """Add the settings in the cells of a row to `settings`, and yield the problems."""
+    for column, position in columns:
+        text = _get_cell(row, position).strip()
+        if not text:
+            continue
+        try:
+            settings[column.setting] = column.parse(text)
+        except ValueError:
+            yield _(column.problem).format(text=text)
+
+
+def _parse_budget(text: str) -> float:
+    return _within(float(text), 0, MAX_NEURONS)
+
+
+def _parse_count(text: str) -> int:
+    return int(_within(int(text), 1, MAX_ANSWER_TOKENS))
+
+
+def _within(number: float, low: float, high: float) -> float:
+    if not low <= number <= high:
+        raise ValueError
+    return number
+
+
+def _parse_expiry(text: str) -> str:
+    """Return an ISO time. A time without a time zone is in UTC, and a day is its start."""
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+
+
+def _parse_hours(text: str) -> Mapping[str, str]:
+    hours = HOURS_PATTERN.fullmatch(text)
+    if hours is None:
+        raise ValueError
+    start, end = f"{hours[1]:0>2}:{hours[2]}", f"{hours[3]:0>2}:{hours[4]}"
+    if start == end:
+        raise ValueError
+    return {"from": start, "to": end}
+
+
+COLUMNS = (
+    _Column(
+        "budget",
+        {"budget", "neurons", "预算", "额度"},
+        _parse_budget,
+        mark("{text!r} is not a number of neurons"),
+    ),
+    _Column(
+        "expires",
+        {"expires", "有效期"},
+        _parse_expiry,
+        mark("{text!r} is not a date such as 2027-02-01"),
+    ),
+    _Column(
+        "window",
+        {"hours", "时段"},
+        _parse_hours,
+        mark("{text!r} are not hours such as 08:00-16:00"),
+    ),
+    _Column("models", {"models"}, str.split, ""),
+    _Column(
+        "max_tokens",
+        {"max_tokens", "max-tokens"},
+        _parse_count,
+        mark("{text!r} is not a number of tokens"),
+    ),
+    _Column(
+        "requests_per_minute",
+        {"requests_per_minute", "requests-per-minute"},
+        _parse_count,
+        mark("{text!r} is not a number of requests"),
+    ),
+)

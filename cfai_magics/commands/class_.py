@@ -26,8 +26,14 @@ from ..classes.folder import (
     write_handouts,
 )
 from ..classes.handouts import render_handouts
-from ..classes.new_settings import build_settings, parse_neurons, warn_about_budget
+from ..classes.new_settings import (
+    build_settings,
+    parse_neurons,
+    resolve_models,
+    warn_about_budget,
+)
 from ..classes.roster import (
+    NewStudent,
     normalize_name,
     parse_names,
     read_students,
@@ -68,7 +74,7 @@ OPTIONS = (
         "--students",
         default="",
         metavar="FILE",
-        help=mark("with new, keys add: a CSV file with a name in each line"),
+        help=mark("with new, keys add: a CSV file with names, and columns with settings"),
     ),
     Option(
         "--share",
@@ -202,11 +208,16 @@ def _create(frontend: Frontend, options: Namespace) -> str:
     name = check_class_name(options.arguments[0])
     notes: list[str] = []
     settings = build_settings(options, frontend.session.catalog(), notes)
-    students = read_students(parse_user_path(options.students))
+    students = _read_students(frontend, options)
     account_id = _find_account_id(frontend.session)
     path = create_class(Path.cwd(), ClassPlan(name, students, settings, account_id))
     notes = [*warn_about_budget(students, settings), *notes]
     return "\n".join([*_format_next_steps(path.name, len(students), account_id), *notes])
+
+
+def _read_students(frontend: Frontend, options: Namespace) -> list[NewStudent]:
+    students = read_students(parse_user_path(options.students))
+    return resolve_models(students, frontend.session.catalog())
 
 
 def _find_account_id(session: Session) -> str:
@@ -315,7 +326,7 @@ def _describe_state(student: StudentStatus) -> str:
 def _add_keys(frontend: Frontend, options: Namespace, names: Sequence[str]) -> str:
     students = parse_names(names)
     if options.students:
-        students += read_students(parse_user_path(options.students))
+        students += _read_students(frontend, options)
     if not students:
         raise InvalidOptionError(
             _("The name of a student is missing"),

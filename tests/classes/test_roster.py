@@ -64,7 +64,45 @@ def test_a_file_of_a_chinese_excel_has_the_encoding_of_windows(tmp_path: Path) -
 
 def test_a_name_in_quotes_can_have_a_comma(tmp_path: Path) -> None:
     path = write(tmp_path, 'name,budget\n"Lovelace, Ada",500\nBob,\n')
-    assert read_students(path) == [NewStudent("Lovelace, Ada", 500), NewStudent("Bob")]
+    assert read_students(path) == [
+        NewStudent("Lovelace, Ada", {"budget": 500}),
+        NewStudent("Bob"),
+    ]
+
+
+def test_columns_are_settings_of_the_students(tmp_path: Path) -> None:
+    header = "name;budget;expires;hours;models;max_tokens;requests_per_minute;mail"
+    ada = "Ada;500;2027-02-01;8:00-16:30;m2m100-1.2b bge-m3;256;5;a@x.example"
+    path = write(tmp_path, f"{header}\n{ada}\nBob;;;;;;;\n")
+    settings = {
+        "budget": 500,
+        "expires": "2027-02-01T00:00:00+00:00",
+        "window": {"from": "08:00", "to": "16:30"},
+        "models": ["m2m100-1.2b", "bge-m3"],
+        "max_tokens": 256,
+        "requests_per_minute": 5,
+    }
+    assert read_students(path) == [NewStudent("Ada", settings), NewStudent("Bob")]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "message"),
+    [
+        ("expires", "1.2.2027", "is not a date such as"),
+        ("hours", "8-16", "are not hours such as"),
+        ("hours", "08:00-08:00", "are not hours such as"),
+        ("hours", "08:00-24:00", "are not hours such as"),
+        ("max_tokens", "0", "is not a number of tokens"),
+        ("max_tokens", "1.5", "is not a number of tokens"),
+        ("requests_per_minute", "many", "is not a number of requests"),
+        ("budget", "nan", "is not a number of neurons"),
+    ],
+)
+def test_a_setting_that_is_not_valid_is_reported_with_its_line(
+    tmp_path: Path, column: str, text: str, message: str
+) -> None:
+    with pytest.raises(InvalidOptionError, match=f"line 2: '{text}' {message}"):
+        read_students(write(tmp_path, f"name,{column}\nAda,{text}\n"))
 
 
 @pytest.mark.parametrize(

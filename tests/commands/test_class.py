@@ -416,3 +416,21 @@ def test_a_server_that_is_not_running_is_named(teach: Run, class_folder: Path) -
     with pytest.raises(CfaiError, match="could not be reached") as raised:
         teach("usage", "--url", url)
     assert url in raised.value.hint
+
+
+def test_the_server_enforces_the_settings_in_the_file(
+    teach: Run, server: ClassServer, class_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "more.csv").write_text(
+        "name,expires,models\nOld,2020-01-01,\nVector,2100-01-01,bge-m3\n", encoding="utf-8"
+    )
+    teach("keys", "add", "--students", str(tmp_path / "more.csv"))
+    keys = read_keys(class_folder)
+    try:
+        assert status(server, keys["Old"]) == httpx.codes.UNAUTHORIZED
+        assert server.chat(keys["Vector"]).status_code == httpx.codes.FORBIDDEN
+        models = server.request("GET", "/v1/models", keys["Vector"]).json()["data"]
+        assert [model["id"] for model in models] == ["@cf/baai/bge-m3"]
+    finally:
+        for name in ("Old", "Vector"):
+            teach("keys", "revoke", name)

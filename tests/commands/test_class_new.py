@@ -107,6 +107,26 @@ def test_the_options_are_the_settings_of_the_class(new: Run, tmp_path: Path) -> 
     }
 
 
+def test_columns_of_the_file_are_settings_of_the_students(new: Run, tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text(
+        "name,hours,models,max_tokens\nAda,8:00-16:00,bge-m3 m2m100-1.2b,99\n", encoding="utf-8"
+    )
+    new("physics1", "--students", "names.csv")
+    (student,) = roster(tmp_path / "physics1")["students"]
+    assert student["settings"] == {
+        "window": {"from": "08:00", "to": "16:00"},
+        "models": ["@cf/baai/bge-m3", "@cf/meta/m2m100-1.2b"],
+        "max_tokens": 99,
+    }
+
+
+def test_a_model_of_a_student_that_does_not_exist_is_an_error(new: Run, tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text("name,models\nAda,bge-m33\n", encoding="utf-8")
+    with pytest.raises(CfaiError, match=r"bge-m33"):
+        new("physics1", "--students", "names.csv")
+    assert not (tmp_path / "physics1").exists()
+
+
 def test_the_keys_are_readable_only_by_the_teacher(new: Run, tmp_path: Path) -> None:
     new("physics1", "--students", "names.csv")
     folder = tmp_path / "physics1"
