@@ -154,6 +154,10 @@ class TextStreamDisplay(TerminalDisplay):
             return
         if self._has_text:
             self._end_text()
+        if answer.tokens:
+            from .probabilities import build_table
+
+            self._print_line(str(build_table(answer.tokens)))
         if self._footer_style != "off":
             self._write_footer(
                 format_usage_footer(answer, self._footer_style), output_metadata(answer)
