@@ -11,7 +11,7 @@ from ..terminal import sanitize_line, sanitize_text
 from ..texts import shorten
 from ..types.tokens import Alternative, Token, Tokens
 from .heatmap import COLOR, MAX_OPACITY
-from .tables import Table, muted_html
+from .tables import MimeBundle, Table, muted_html
 
 MAX_ROWS = 200  # of the table; a longer one would make a notebook large
 MAX_TOKEN_CHARS = 30
@@ -28,6 +28,11 @@ STYLE_SHEET = (
     "background:var(--jp-layout-color1,Canvas);color:var(--jp-ui-font-color1,CanvasText)}</style>"
 )
 TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7;margin:.5em 0"
+
+
+def build_tokens_bundle(tokens: Tokens) -> MimeBundle:
+    """Return the shaded tokens as a MIME bundle, with the table as plain text."""
+    return {"text/html": render_tokens(tokens), "text/plain": str(build_table(tokens))}
 
 
 def render_tokens(tokens: Tokens) -> str:
