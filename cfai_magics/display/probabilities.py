@@ -20,12 +20,12 @@ MIN_SHOWN = 0.001  # smaller probabilities are not shown as zero
 LINE_END = "⏎"
 VISIBLE_SIGNS = {"\n": LINE_END, "\t": "⇥"}
 # The alternatives are in `title`, which also shows them on hover if a front end removes the style
-# sheet. `tabindex` makes each token focusable.
+# sheet. `tabindex` makes each token focusable. The list of a focused token is a block in the text,
+# because JupyterLab cuts off what is outside of the output area.
 STYLE_SHEET = (
-    "<style>.cfai-tokens [title]:focus{position:relative;outline:2px solid}"
-    ".cfai-tokens [title]:focus::after{content:attr(title);position:absolute;left:0;top:100%;"
-    "z-index:9;padding:.3em .6em;white-space:pre;border:1px solid;"
-    "background:var(--jp-layout-color1,Canvas);color:var(--jp-ui-font-color1,CanvasText)}</style>"
+    "<style>.cfai-tokens [title]:focus{outline:2px solid}"
+    ".cfai-tokens [title]:focus::after{content:attr(title);display:block;width:fit-content;"
+    "margin:.2em 0;padding:.3em .6em;white-space:pre-wrap;border:1px solid}</style>"
 )
 TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7;margin:.5em 0"
 
