@@ -70,6 +70,7 @@ def ask(  # noqa: PLR0913 - one argument per field, for tab completion
     extra: Mapping[str, Any] | None = None,
     max_neurons: float | None = None,
     gateway: str = "",
+    probs: int | None = None,
 ) -> Answer:
     """Send a prompt and return the complete answer.
 
@@ -93,6 +94,8 @@ def ask(  # noqa: PLR0913 - one argument per field, for tab completion
             except the model, the messages and `stream`.
         max_neurons: Maximum cost of this call in neurons. Budgets still apply.
         gateway: Name of the AI Gateway to use, or "off" for none. "" uses the `gateway` setting.
+        probs: Also return the tokens of the answer with their probabilities, in its attribute
+            `tokens`, and this number of most likely tokens at each position, from 0 to 20.
 
     Returns:
         The answer, with its text, token counts and cost in neurons.
@@ -122,6 +125,7 @@ def ask(  # noqa: PLR0913 - one argument per field, for tab completion
         think=think,
         stream=stream,
         extra=extra,
+        probs=probs,
     )
     with session.open_stream(
         request, target, _report_retry, max_neurons=max_neurons, gateway=gateway
@@ -147,6 +151,7 @@ def stream(  # noqa: PLR0913 - same arguments as ask
     extra: Mapping[str, Any] | None = None,
     max_neurons: float | None = None,
     gateway: str = "",
+    probs: int | None = None,
 ) -> TextStream:
     """Return an iterator over the text of a streamed answer.
 
@@ -173,6 +178,7 @@ def stream(  # noqa: PLR0913 - same arguments as ask
         think=think,
         stream=stream,
         extra=extra,
+        probs=probs,
     )
     return TextStream(
         session.open_stream(

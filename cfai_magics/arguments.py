@@ -25,6 +25,7 @@ MAX_REQUEST_ANSWERS = 128  # for the field `n`: Cloudflare's schema for glm-5.3-
 MAX_INTEGER = 2**53  # in fields of native tasks: larger ones have no exact float
 MAX_SHOWN = 10**20  # larger integers are rounded in messages
 MAX_TEMPERATURE = 5.0  # Cloudflare's schema for llama-3.2-3b-instruct, read 2026-11-27
+MAX_ALTERNATIVES = 20  # for each token: Cloudflare's schema for gemma-4, read 2026-11-26
 MAX_CONCURRENCY = 100  # parallel calls in a map
 MAX_ANSWERS = 60  # in one cell
 MIN_PREFIX_LENGTH = 3  # a shorter prefix matches too many names
@@ -397,6 +398,7 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "temperature": _or_none(_in_range(_check_number, 0, MAX_TEMPERATURE)),
     "top_p": _or_none(_in_range(_check_number, 0, 1)),
     "seed": _or_none(_in_range(_check_int, -MAX_SEED, MAX_SEED)),
+    "probs": _or_none(_in_range(_check_int, 0, MAX_ALTERNATIVES)),
     "think": _check_bool,
     "stream": _check_bool,
     "extra": _check_extra,
@@ -572,7 +574,7 @@ def check_option_values(options: "Namespace") -> None:
             _("-n must be at least 1, not {value}").format(value=options.times),
             _("Omit it for a single answer."),
         )
-    for name in ("max_neurons", "max_tokens", "top_p"):
+    for name in ("max_neurons", "max_tokens", "top_p", "probs"):
         value = getattr(options, name)
         if value is not None:
             check_value(name, value, f"--{name.replace('_', '-')} ")

@@ -212,8 +212,8 @@ def test_ask_stream_map_and_build_request_have_the_fields_of_a_request() -> None
         "gateway",
     }
     assert set(request_arguments) - set(ask_arguments) == {"messages"}
-    # A map uses the gateway of the settings.
-    assert set(ask_arguments) - set(parameters(cfai_magics.map)) == {"prompt", "gateway"}
+    # A map uses the gateway of the settings, and its rows have no column for tokens.
+    assert set(ask_arguments) - set(parameters(cfai_magics.map)) == {"prompt", "gateway", "probs"}
 
 
 @pytest.mark.usefixtures("own_session")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 
 NEW_CELL_FORMATS = {"code", "correction"}  # formats that insert the code as a new cell
+PROBS_FORMATS = {"markdown", "text", "raw"}
 ZERO_LIMIT = 1e-9  # in neurons, too low for any call
 CAPABILITIES = {  # the error message and error class to use if a model lacks the capability
     "vision": (mark("{model} can't see images"), VisionNotSupportedError),
@@ -392,6 +393,15 @@ def resolve_format(settings: "Cfai", options: Namespace, schema: "Schema | None"
             _("--plain works only if the answer is Markdown or text"),
             _("Remove --plain, or --schema and -f."),
         )
+    if options.probs is not None and (
+        schema
+        or options.extract
+        or (not options.plain and (options.format or settings.format) not in PROBS_FORMATS)
+    ):
+        raise InvalidOptionError(
+            _("--probs works only if the answer is Markdown or text"),
+            _("Remove --probs, or use -f text without --schema and -x."),
+        )
     if schema is None:
         name = "text" if options.plain else options.format or settings.format
         if options.extract or name == "table":
@@ -485,4 +495,5 @@ def build_request(
         think=options.think,
         stream=not options.no_stream,
         extra=extra,
+        probs=options.probs,
     )

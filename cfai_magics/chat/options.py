@@ -284,6 +284,12 @@ ASK_OPTIONS = (
         help=mark("seed for repeatable answers, if the model supports it"),
     ),
     Option(
+        "--probs",
+        type=int,
+        metavar="N",
+        help=mark("shade each token by its probability, with the N most likely ones (0 to 20)"),
+    ),
+    Option(
         "--stop",
         action="append",
         metavar="TEXT",

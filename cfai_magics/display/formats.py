@@ -66,6 +66,13 @@ def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBund
 
     If the answer could not be parsed, the bundle shows the answer as Markdown.
     """
+    if answer.tokens and answer.parsed is None:
+        from .probabilities import render_tokens
+
+        return {
+            "text/html": render_tokens(answer.tokens),
+            "text/plain": sanitize_text(answer.text),
+        }
     if output_format.render is not None and answer.parsed is not None:
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)

@@ -87,6 +87,10 @@ def render_final(answer: Answer, *, is_plain: bool) -> str:
         len(reasoning),
     ).format(count=len(reasoning))
     reasoning_html = collapsed_html(summary, reasoning) if reasoning else ""
+    if answer.tokens:
+        from .probabilities import render_tokens
+
+        return reasoning_html + render_tokens(answer.tokens)
     return reasoning_html + _render_text(answer.text, is_plain=is_plain)
 
 

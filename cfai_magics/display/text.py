@@ -12,11 +12,13 @@ from ..prompt.builder import PromptReport
 from ..texts import text_width
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
 from ..types.provenance import output_metadata
+from ..types.tokens import Tokens
 from .footer import Footer, format_usage_footer
 from .streaming import Metadata, WaitingDisplay
 
 SPINNER = "|/-\\"
 SPINNER_INTERVAL = 0.2  # seconds between its positions
+WriteTokens = Callable[[Tokens], None]
 WriteFooter = Callable[[Footer, Metadata], None]  # takes the footer and the output metadata
 
 
@@ -92,9 +94,11 @@ class TextStreamDisplay(TerminalDisplay):
         out: TextIO | None = None,
         write_footer: WriteFooter | None = None,
         *,
+        write_tokens: WriteTokens | None = None,
         is_plain: bool = False,
     ) -> None:
         super().__init__(WaitingLine(out, is_plain=is_plain))
+        self._write_tokens = write_tokens or self._print_tokens
         self._footer_style = footer_style
         self._print_line = print_line
         self._out = out or sys.stdout
@@ -154,10 +158,17 @@ class TextStreamDisplay(TerminalDisplay):
             return
         if self._has_text:
             self._end_text()
+        if answer.tokens:
+            self._write_tokens(answer.tokens)
         if self._footer_style != "off":
             self._write_footer(
                 format_usage_footer(answer, self._footer_style), output_metadata(answer)
             )
+
+    def _print_tokens(self, tokens: Tokens) -> None:
+        from .probabilities import build_table
+
+        self._print_line(str(build_table(tokens)))
 
     def show_prompt(self, report: PromptReport) -> None:
         """Print the sent prompt."""

@@ -29,6 +29,7 @@ from .user_io import (
 if TYPE_CHECKING:
     from ..batch.map_run import MapRunner
     from ..types.answer_set import Variant
+    from ..types.tokens import Tokens
 
 
 def create_notebook_frontend(
@@ -48,6 +49,7 @@ def create_notebook_frontend(
                 footer_style,
                 lambda line: UpdatableOutput().show_note(line),
                 lambda footer, metadata: UpdatableOutput().show(footer.render(), metadata),
+                _show_tokens,
             )
         return NotebookStream(footer_style, output_format, updates=not loses_updates())
 
@@ -75,6 +77,12 @@ def create_notebook_frontend(
         notebook_state=notebook_state,
         supports_widgets=True,
     )
+
+
+def _show_tokens(tokens: "Tokens") -> None:
+    from ..display.probabilities import build_tokens_bundle
+
+    UpdatableOutput().show(build_tokens_bundle(tokens))
 
 
 def create_map_runner(session: Session) -> "MapRunner":

@@ -17,7 +17,7 @@ from ..texts import text_width
 from ..types.messages import Answer
 
 if TYPE_CHECKING:
-    from ..display.text import WriteFooter
+    from ..display.text import WriteFooter, WriteTokens
     from ..types.answer_set import AnswerSet
 
 
@@ -31,6 +31,7 @@ def create_text_display(
     footer_style: str,
     print_line: PrintLine,
     write_footer: "WriteFooter | None" = None,
+    write_tokens: "WriteTokens | None" = None,
 ) -> AnswerDisplay:
     """Return a display that prints an answer.
 
@@ -48,6 +49,7 @@ def create_text_display(
             footer_style,
             print_line,
             write_footer=write_footer,
+            write_tokens=write_tokens,
             is_plain=output_format.name == "text",
         )
     return FinalOnlyDisplay(

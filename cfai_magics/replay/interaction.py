@@ -17,7 +17,9 @@ RecordedResponse = Mapping[str, Any]
 CAPTURE_EXTENSION = "cfai.take"  # request extension that holds the Capture
 CONFLICT_MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>")
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+TOKEN_FIELDS = 3  # text, probability, alternatives
 MAX_DELAY_MS = 86_400_000  # one day; longer delays are invalid
+FORMAT = 2  # of lines with the probabilities of tokens; other lines have format 1, without a field
 RESPONSE_KINDS = frozenset({"stream", "json", "vectors", "base64"})
 
 
@@ -80,6 +82,10 @@ class Interaction:
                 deltas = FrameDecoder().decode(unwrap_envelope(response["json"]))
                 yield from (delta.text for delta in deltas if isinstance(delta, delta_type))
 
+    @property
+    def _has_tokens(self) -> bool:
+        return any("tokens" in response.get("stream", ()) for response in self.responses)
+
     def to_line(self) -> bytes:
         """Serialize the interaction as a cassette line.
 
@@ -95,6 +101,7 @@ class Interaction:
             "finish": self.finish_reason,
             "usage": _usage_to_json(self.usage),
             "request": _sort_keys(self.request.fields),
+            **({"format": FORMAT} if self._has_tokens else {}),
             "replies": list(self.responses),
         }
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -169,6 +176,8 @@ def parse_line(line: bytes) -> Interaction:
             canonical_json(data).encode()  # raises ValueError for an unpaired surrogate
     except (ValueError, RecursionError):
         raise CorruptLineError(mark("not valid JSON")) from None
+    if isinstance(data, dict) and data.get("format", 1) not in (1, FORMAT):
+        raise CorruptLineError(mark("recorded by a newer version of cfai-magics"))
     try:
         interaction = _parse_interaction(data, line)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -209,6 +218,8 @@ def _is_valid_response(response: Any) -> bool:
     if kind == "stream":
         stream = response["stream"]
         chunks = [*stream["thought"], *stream["text"], (response["ms"], "")]
+        if not all(len(token) == TOKEN_FIELDS for token in stream.get("tokens", ())):
+            return False
         delays, texts = zip(*chunks, strict=True)
         return _are_valid_delays(delays) and set(map(type, texts)) == {str}
     if not _are_valid_delays((response["ms"],)):

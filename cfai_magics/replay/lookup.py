@@ -70,9 +70,8 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
 
     fields = lookup.request.fields
     is_stream = any("stream" in response for response in captured.responses)
-    for name, is_set in (("n", count_answers(fields) > 1), ("logprobs", fields.get("logprobs"))):
-        if is_stream and is_set:
-            return _("{name} can't be recorded in a stream").format(name=name)
+    if is_stream and count_answers(fields) > 1:
+        return _("{name} can't be recorded in a stream").format(name="n")
     was_limit_lowered = (
         lookup.capture is not None and lookup.capture.max_tokens != lookup.request.max_tokens
     )

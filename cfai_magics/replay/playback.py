@@ -16,7 +16,8 @@ import httpx
 
 from ..errors import ServerError
 from ..i18n import _
-from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, ToolCall
+from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, TokensDelta, ToolCall
+from ..types.tokens import Token
 from ..types.usage import Usage
 from ..workers_ai.chat_stream import (
     DONE,
@@ -115,6 +116,7 @@ def _stream_chunks(stream: Mapping[str, Any], ms: float) -> Iterator[TimedChunk]
     final_choice = {
         "index": 0,
         "delta": {"tool_calls": tool_calls} if tool_calls else {},
+        **_logprobs(stream),
         **_finish_frame(stream),
     }
     yield TimedChunk(ms, _sse_event({"choices": [final_choice]}))
@@ -128,6 +130,15 @@ def _sse_event(frame: Mapping[str, Any]) -> bytes:
 
 def _finish_frame(stream: Mapping[str, Any]) -> dict[str, Any]:
     return {} if stream["finish"] == "unknown" else {"finish_reason": stream["finish"]}
+
+
+def _logprobs(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field of a choice with the probabilities of all tokens, if recorded."""
+    if "tokens" not in stream:
+        return {}
+    from ..workers_ai.logprobs import format_logprobs
+
+    return {"logprobs": format_logprobs(stream["tokens"])}
 
 
 def _tool_calls(stream: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -170,7 +181,7 @@ def _to_completion(stream: Mapping[str, Any]) -> dict[str, Any]:
         **({"reasoning_content": reasoning} if reasoning else {}),
         **({"tool_calls": _tool_calls(stream)} if stream["tool_calls"] else {}),
     }
-    choice = {"index": 0, "message": message, **_finish_frame(stream)}
+    choice = {"index": 0, "message": message, **_logprobs(stream), **_finish_frame(stream)}
     return {"object": "chat.completion", "choices": [choice], "usage": stream["usage"]}
 
 
@@ -339,6 +350,7 @@ def _captured_stream(captured: CapturedResponse) -> CapturedCall:
     decoder, last_seconds = FrameDecoder(), [0.0]
     texts: dict[type, list[list[Any]]] = {ReasoningDelta: [], TextDelta: []}
     tool_calls: list[dict[str, str]] = []
+    tokens: list[Token] = []
     finish_reason = "unknown"
     deltas = (
         decoder.decode(frame)
@@ -353,10 +365,23 @@ def _captured_stream(captured: CapturedResponse) -> CapturedCall:
             tool_calls.append(call)
         elif isinstance(delta, FinishDelta):
             finish_reason = delta.reason
+        elif isinstance(delta, TokensDelta):
+            tokens += delta.tokens
     stream = {"thought": texts[ReasoningDelta], "text": texts[TextDelta], "tool_calls": tool_calls}
     outcome = {"finish": finish_reason, "usage": _usage_to_wire(decoder.usage)}
-    response = {"ms": round(captured.elapsed * 1000), "stream": {**stream, **outcome}}
+    response = {
+        "ms": round(captured.elapsed * 1000),
+        "stream": {**stream, **outcome, **_record_tokens(tokens)},
+    }
     return CapturedCall([response], decoder.usage, finish_reason)
+
+
+def _record_tokens(tokens: Sequence[Token]) -> dict[str, Any]:
+    if not tokens:
+        return {}
+    from ..workers_ai.logprobs import record_tokens
+
+    return {"tokens": record_tokens(tokens)}
 
 
 def _iter_frames(reader: FrameDecoder, chunks: Iterator[bytes]) -> Iterator[Any]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..workers_ai.client import WorkersAI
     from ..workers_ai.task_requests import TaskRequest
 
+PROBABILITY_FIELDS = {"logprobs", "top_logprobs"}
 NO_BODY: Mapping[str, Any] = {}
 NO_EXTENSIONS: Mapping[str, Any] = {}
 
@@ -81,11 +82,14 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
     think: bool = False,
     stream: bool = True,
     extra: Mapping[str, Any] | None = None,
+    probs: int | None = None,
 ) -> Request:
     """Build a request for a resolved model, using the settings for omitted arguments.
 
     The magics, shell command, Python API, panel and maps all use this function.
     """
+    if probs is not None:
+        extra = _with_probabilities(extra or {}, probs)
     request = Request(
         target.model.name,
         cast("tuple[Message, ...]", messages),  # Request checks and converts them
@@ -105,6 +109,18 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
             _("Remove it. The option -n of %%cfai asks several times."),
         )
     return request
+
+
+def _with_probabilities(extra: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Return the fields with those that request the `count` most likely tokens per position."""
+    if PROBABILITY_FIELDS & extra.keys():
+        raise InvalidOptionError(
+            _("probs and {field} can't be combined").format(
+                field=min(PROBABILITY_FIELDS & extra.keys())
+            ),
+            _("Remove one of them."),
+        )
+    return {"logprobs": True, "top_logprobs": count, **extra}
 
 
 class Call(NamedTuple):

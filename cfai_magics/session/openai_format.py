@@ -257,7 +257,7 @@ class ChunkBuilder:
             return self._chunk({"tool_calls": [{"index": index, **_tool_call_fields(delta)}]})
         if isinstance(delta, FinishDelta):
             self._finish_reason = _finish_reason(delta.reason)
-        else:
+        elif isinstance(delta, Usage):
             self._usage = _usage_fields(delta)
         return b""
 

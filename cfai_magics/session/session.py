@@ -214,6 +214,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         think: bool = False,
         stream: bool = True,
         extra: Mapping[str, Any] | None = None,
+        probs: int | None = None,
     ) -> Request:
         """Build a request from messages, without sending the request.
 
@@ -230,6 +231,8 @@ class Session(forks.ChildForkHook, Unpicklable):
             stream: Whether to stream the answer instead of receiving it in one response.
             extra: Additional fields for the JSON body. They override the arguments, except the
                 model, the messages and `stream`.
+            probs: Number of most likely tokens, from 0 to 20, that the model reports with their
+                probabilities for each token of the answer. None requests no probabilities.
 
         Returns:
             The request, with the full name of the model.
@@ -251,6 +254,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             think=think,
             stream=stream,
             extra=extra,
+            probs=probs,
         )
 
     def stream(

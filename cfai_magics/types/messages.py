@@ -9,6 +9,7 @@ from ..arguments import VALUE_CHECKS, check_argument_names, check_fields, collec
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from .provenance import Provenance, output_metadata
+from .tokens import Token, Tokens
 from .usage import DayUsage, Usage, WithUsage
 
 BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
@@ -198,6 +199,13 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensDelta:
+    """The tokens of the answer's text in one response frame, with their probabilities."""
+
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """One tool call; `arguments` is text from the model, which may be invalid JSON."""
 
@@ -227,7 +235,7 @@ class FinishDelta:
     reason: str
 
 
-Delta = TextDelta | ReasoningDelta | ToolCall | Usage | FinishDelta
+Delta = TextDelta | ReasoningDelta | TokensDelta | ToolCall | Usage | FinishDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +266,7 @@ class Answer(WithUsage):
         parsed: The text, parsed for the output format: a JSON value, a DataFrame or code. For a
             native task, the output: an image, audio, a list or vectors.
         work_summary: The amount of work in a native task, with its unit.
+        tokens: The tokens of the text with their probabilities, if `probs` requested them.
     """
 
     model: str
@@ -279,6 +288,7 @@ class Answer(WithUsage):
     raw: Any = field(default=None, repr=False)
     parsed: Any = field(default=None, repr=False, compare=False)
     work_summary: str = ""
+    tokens: Tokens = field(default=Tokens(), repr=False)
 
     @property
     def tokens_per_second(self) -> float | None:

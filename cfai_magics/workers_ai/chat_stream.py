@@ -33,9 +33,11 @@ from ..types.messages import (
     ReasoningDelta,
     Request,
     TextDelta,
+    TokensDelta,
     ToolCall,
 )
 from ..types.provenance import Provenance
+from ..types.tokens import Token, select_tokens
 from ..types.usage import Usage
 from .error_mapping import error_from_body
 from .frame_decoder import (
@@ -122,6 +124,7 @@ class AnswerBuilder:
         self._texts: list[str] = []
         self._reasoning_texts: list[str] = []
         self._tool_calls: list[ToolCall] = []
+        self._tokens: list[Token] = []
         self._finish_reason = "unknown"
         self._counted = (0, 0)  # number of text and reasoning deltas that `_fewest` has counted
         self._fewest = MinTokenCounter(), MinTokenCounter()
@@ -154,6 +157,8 @@ class AnswerBuilder:
             self.usage = delta
         elif isinstance(delta, FinishDelta):
             self._finish_reason = delta.reason
+        elif isinstance(delta, TokensDelta):
+            self._tokens += delta.tokens
 
     @property
     def seconds(self) -> float:
@@ -198,9 +203,12 @@ class AnswerBuilder:
         `finish_reason` overrides the finish reason sent by the model. `answer_fields` are
         additional fields of Answer.
         """
+        text = "".join(self._texts)
+        if text and self._request.extra.get("logprobs"):
+            answer_fields |= self._get_tokens_or_note(text, answer_fields.get("notes", ()))
         return Answer(
             model=self._request.model,
-            text="".join(self._texts),
+            text=text,
             reasoning="".join(self._reasoning_texts),
             tool_calls=tuple(self._tool_calls),
             finish_reason=finish_reason or self._finish_reason,
@@ -211,6 +219,19 @@ class AnswerBuilder:
             provenance=self._provenance,
             **answer_fields,
         )
+
+    def _get_tokens_or_note(self, text: str, notes: tuple[str, ...]) -> dict[str, Any]:
+        """Return the tokens of the answer's text, or notes that say that there are none."""
+        if self._tokens:
+            return {"tokens": select_tokens(self._tokens, text)}
+        model = self._request.model.rpartition("/")[2]
+        if self._is_local:
+            note = _("{model} returned no token probabilities.")
+        else:
+            note = _(
+                "{model} returned no token probabilities. The local model of %cfai local does."
+            )
+        return {"notes": (*notes, note.format(model=model))}
 
 
 class ChatStream:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..pricing.tokens import weighted_length
-from ..types.messages import Delta, FinishDelta, ReasoningDelta, TextDelta, ToolCall
+from ..types.messages import (
+    Delta,
+    FinishDelta,
+    ReasoningDelta,
+    TextDelta,
+    TokensDelta,
+    ToolCall,
+)
 from ..types.usage import MAX_NEURONS, MAX_TOKENS, CostBasis, Usage
 from .gateway import from_cache
 
@@ -514,6 +521,8 @@ class FrameDecoder:
             choice = choice if not choice.get("index") else find_first_choice(choices)
         else:
             choice = find_first_choice(choices)
+        if choice.get("logprobs"):
+            return self._decode_with_tokens(frame, choice)
         message = choice.get("delta") or choice.get("message")
         message = message if isinstance(message, dict) else {}
         tool_calls = (
@@ -526,8 +535,7 @@ class FrameDecoder:
         if reason and isinstance(reason, str) and reason.lower() not in NO_FINISH_REASONS:
             self._finish_reason = FINISH_REASONS.get(reason.lower(), "unknown")
             self.finished = True
-        if "error" in choice:
-            self.error = self.error or choice["error"]
+        self.error = self.error or choice.get("error")
         usage = frame.get("usage")
         if usage:
             self._usage_accumulator.add(usage, is_total="choices" not in frame)
@@ -552,6 +560,15 @@ class FrameDecoder:
             is_delta = bool(choice.get("delta") or tool_calls or refusal)
             reasoning, text = self._to_texts(reasoning, text, refusal, is_delta=is_delta)
         return self._to_deltas(reasoning, text) if reasoning or text else ()
+
+    def _decode_with_tokens(self, frame: dict[str, Any], choice: dict[str, Any]) -> list[Delta]:
+        """Return the deltas in a frame with `logprobs`. The tokens of reasoning are left out."""
+        from .logprobs import parse_tokens
+
+        deltas = [*self.decode({**frame, "choices": [{**choice, "logprobs": None}]})]
+        has_text = any(isinstance(delta, TextDelta) for delta in deltas)
+        tokens = tuple(parse_tokens(choice["logprobs"])) if has_text or not deltas else ()
+        return [*deltas, TokensDelta(tokens)] if tokens else deltas
 
     def _add_tool_calls(self, tool_calls: Any, native_calls: Any) -> None:
         """Add the calls in a choice, and those beside the choices: some servers repeat them."""

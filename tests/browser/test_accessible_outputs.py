@@ -35,6 +35,7 @@ SOURCES = {
     "thinking": "%%cfai --think\nWhy?",
     "samples": "%%cfai -n 3\nWhy?",
     "models": "%%cfai -m gemma-4-26b-a4b-it -m qwen3-30b-a3b-fp8\nWhy?",
+    "probabilities": "%%cfai --probs 5\nWhy?",
     "sent": "%%cfai --sent\nWhy?",
     "dry run": "%%cfai --dry-run\nWhy?",
     "image": "%%cfai --task image\nA small lighthouse",
@@ -52,6 +53,7 @@ SOURCES = {
     "help": "%cfai help",
     "error": "%%cfai -t 9\nWhy?",
 }
+LINE_HEIGHT = 16  # pixels, of a line of text
 # axe checks the contrast only of visible text, so that all cells must be in the viewport.
 VIEWPORT: ViewportSize = {"width": 1280, "height": 12_000}
 # Violations of JupyterLab itself are left out: images have no text alternative, links in text are
@@ -92,3 +94,31 @@ def test_axe_finds_no_violations_in_outputs(theme: str, served: Served, page: Pa
     result = page.evaluate(CHECK)
     assert result["violations"] == []
     assert set(result["cells"]) == set(range(1, len(cells)))
+
+
+def read_height(page: Page) -> float:
+    """Return the height of the shaded answer in pixels."""
+    box = page.locator(".cfai-tokens").bounding_box()
+    assert box
+    return box["height"]
+
+
+@pytest.mark.parametrize("served", ["jupyterlab"], indirect=True)
+def test_a_focused_token_shows_its_alternatives(served: Served, page: Page) -> None:
+    served.cloudflare.switch(answer="The Rhine.", thought="")
+    served.open(page, "tokens", [new_code_cell(LOAD), new_code_cell("%%cfai --probs 2\nWhy?")])
+    execute(page, "notebook:run-all-cells")
+    tokens = page.locator(".cfai-tokens [title]")
+    expect(tokens).to_have_text(["The ", "Rhin", "e."])
+    popup = "element => getComputedStyle(element, '::after').content"
+    assert tokens.nth(1).evaluate(popup) == "none"
+    heights = [read_height(page)]
+    tokens.nth(0).focus()
+    page.keyboard.press("Tab")
+    expect(tokens.nth(1)).to_be_focused()
+    shown = tokens.nth(1).evaluate(popup)
+    assert "20.0 %" in shown
+    assert "50.0 % “other0”" in shown
+    heights.append(read_height(page))
+    assert heights[1] > heights[0] + 3 * LINE_HEIGHT, "the three lines are inside the output"
+    shoot(page, "tokens")

@@ -20,6 +20,7 @@ from cfai_magics.types.usage import Usage
 from tests.replay.sessions import recording, replayed_fields, replaying
 from tests.standin import Reply, Standin
 
+LOGPROBS = {"logprobs": True, "top_logprobs": 2}
 FOLDER = Path(__file__).parent
 MODEL = "gemma-4-26b-a4b-it"
 CONTENT_TYPES = {
@@ -48,14 +49,16 @@ def canned(path: Path, reading: dict[str, Any]) -> Reply:
     return Reply(path.read_bytes(), reading.pop("status", 200), content_type)
 
 
-def ask(session: Session, *, stream: bool) -> Any:
+def ask(session: Session, *, stream: bool, **extra: Any) -> Any:
     messages = ({"role": "user", "content": "Hi"},)
-    return session.ask(Request(MODEL, messages, max_tokens=512, stream=stream))
+    return session.ask(Request(MODEL, messages, max_tokens=512, stream=stream, extra=extra))
 
 
 CALLS: Mapping[str, Callable[[Session], Any]] = {
     "stream": lambda session: ask(session, stream=True),
     "whole": lambda session: ask(session, stream=False),
+    "probs": lambda session: ask(session, stream=True, **LOGPROBS),
+    "probs_whole": lambda session: ask(session, stream=False, **LOGPROBS),
     "embed": lambda session: session.embed(["Hi"]),
     "run": lambda session: session.run("m2m100-1.2b", {"text": "Hi", "target_lang": "fr"}),
     "models": lambda session: session.fetch_catalog(),
@@ -78,6 +81,10 @@ def describe(answer: Answer) -> dict[str, Any]:
         "usage": figures(answer.usage),
         "tokens": figures(answer.usage)[:3],
         "notes": list(answer.notes),
+        "probabilities": [
+            [token.text, token.probability, [[a.text, a.probability] for a in token.alternatives]]
+            for token in answer.tokens
+        ],
     }
 
 
@@ -142,7 +149,7 @@ def test_a_recorded_response_is_read_as_expected(
 ANSWERS = [
     name
     for name, reading in READINGS.items()
-    if reading["call"] in ("stream", "whole") and "error" not in reading
+    if reading["call"] in ("stream", "whole", "probs", "probs_whole") and "error" not in reading
 ]
 
 

@@ -12,7 +12,15 @@ from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
 OCTOBER_12 = 1_791_806_400.0  # 2026-10-12T12:00:00Z
-REPLAYED_FIELDS = ("text", "reasoning", "tool_calls", "finish_reason", "model", "is_local")
+REPLAYED_FIELDS = (
+    "text",
+    "reasoning",
+    "tool_calls",
+    "finish_reason",
+    "model",
+    "tokens",
+    "is_local",
+)
 
 
 @contextmanager

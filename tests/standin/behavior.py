@@ -58,6 +58,7 @@ class Switches:
     `thought`: reasoning, sent unless the request disables it.
     `tool_calls`: objects `{"name", "arguments"}`, sent if the request has tools, `tool_steps`
         times in a conversation.
+    `logprobs`: return them if the request has the field.
     `finish_reason`: replaces the real one; "" omits it.
     `dialect`: a name of `DIALECTS`; "" is the dialect that was recorded on the route.
     `raw_stream`: pieces of the body that replace a streamed answer, until the request has tool
@@ -87,6 +88,7 @@ class Switches:
     omit_neurons_header: bool = False
     omit_neurons_body: bool | None = None
     omit_usage: bool | None = None
+    logprobs: bool = True
     embeddings_usage: bool = False
     final_native_event: bool | None = None
     padding: Padding | None = None

@@ -144,6 +144,7 @@ class ChatRequest:
     tool_steps_taken: int
     stop: tuple[str, ...]
     schema: Mapping[str, Any] | None
+    alternatives: int | None
 
 
 def parse_request(model: Model, body: Any) -> ChatRequest:
@@ -167,6 +168,7 @@ def parse_request(model: Model, body: Any) -> ChatRequest:
         tool_steps_taken=sum(1 for message in messages if message.get("tool_calls")),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         schema=_get_schema(body),
+        alternatives=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
     )
     _check_window(request)
     return request
@@ -308,6 +310,7 @@ def _generate(exchange: Exchange, request: ChatRequest, dialect: Dialect) -> Gen
         calls=calls,
         finish=finish if switches.finish_reason is None else switches.finish_reason or None,
         ended=ended,
+        alternatives=request.alternatives if switches.logprobs else None,
     )
 
 

@@ -1,14 +1,15 @@
 """Formats of chat answers, each as in a recording, for streams and complete answers.
 
 Recorded: the formats of `DIALECTS`, by the date of each. Documented, but without a recording:
-the format of /ai/v1/responses.
+the format of /ai/v1/responses, and `logprobs`. Invented: the probabilities of tokens.
 """
 
 import json
+import math
 import random
 import secrets
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -141,6 +142,10 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 )
 
 
+def _token_item(text: str, probability: float) -> dict[str, Any]:
+    return {"token": text, "bytes": list(text.encode()), "logprob": math.log(probability)}
+
+
 def count_tokens(text: str) -> int:
     """Return the number of tokens of a text: each has four characters."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
@@ -182,6 +187,7 @@ class Generation:
     calls: tuple[ToolCall, ...]
     finish: str | None
     ended: bool
+    alternatives: int | None = None  # most likely tokens at each position; None: no logprobs
 
     @property
     def call_tokens(self) -> int:
@@ -266,7 +272,7 @@ class Formatter:
         choice = {
             "index": 0,
             "finish_reason": self._generation.finish,
-            "logprobs": None,
+            "logprobs": self._logprobs(range(len(self._generation.text))),
             "message": self._message(),
             **self._stop_reason(self._generation.finish),
         }
@@ -331,8 +337,8 @@ class Formatter:
             yield self._chunk({"role": "assistant", "content": "", **no_thought}, 0, prompt)
         for piece in generation.thought:
             yield self._chunk({**no_text, dialect.thought_key: piece}, 1)
-        for piece in generation.text:
-            chunk = self._chunk({"content": piece, **no_thought}, 1)
+        for index, piece in enumerate(generation.text):
+            chunk = self._chunk({"content": piece, **no_thought}, 1, text_index=index)
             doubled = {"response": piece, "tool_calls": []} if dialect.doubled else {}
             yield Event({**chunk.data, **doubled}, 1)
         for index, call in enumerate(generation.calls):
@@ -364,22 +370,39 @@ class Formatter:
         tokens: int,
         prompt: tuple[int, int] = (0, 0),
         finish: str | None = None,
+        text_index: int | None = None,
     ) -> Event:
         """Return a chunk; `prompt` has its prompt and cached tokens. No delta means no choices."""
-        choices = [] if delta is None else [self._choice(delta, finish)]
+        logprobs = None if text_index is None else self._logprobs([text_index])
+        choices = [] if delta is None else [self._choice(delta, finish, logprobs)]
         if self._dialect.bare:
             return Event({"choices": choices}, tokens)
         names = self._names("chat.completion.chunk")
         data = {**names, "choices": choices, **self._pad(), **self._chunk_usage(tokens, *prompt)}
         return Event(_sorted(data) if self._dialect.alphabetical else data, tokens)
 
-    def _choice(self, delta: Mapping[str, Any], finish: str | None) -> dict[str, Any]:
+    def _choice(
+        self, delta: Mapping[str, Any], finish: str | None, logprobs: dict[str, Any] | None
+    ) -> dict[str, Any]:
         if not self._dialect.indexed:
             return {"delta": delta}
-        rest = {"finish_reason": finish, "logprobs": None, **self._stop_reason(finish)}
+        rest = {"finish_reason": finish, "logprobs": logprobs, **self._stop_reason(finish)}
         if self._dialect.alphabetical:
             return _sorted({"delta": _sorted(delta), "index": 0, **rest})
         return {"index": 0, "delta": delta, **rest}
+
+    def _logprobs(self, indexes: Iterable[int]) -> dict[str, Any] | None:
+        """Return the probabilities of tokens of the text: every second is the second choice."""
+        count = self._generation.alternatives
+        if count is None:
+            return None
+        content = []
+        for index in indexes:
+            ranked = [(f"other{rank}", 0.5 * 0.4**rank) for rank in range(max(2, count))]
+            ranked[index % 2] = (self._generation.text[index], ranked[index % 2][1])
+            top = [_token_item(*pair) for pair in ranked]
+            content.append({**top[index % 2], "top_logprobs": top[:count]})
+        return {"content": content}
 
     def _stop_reason(self, finish: str | None) -> dict[str, Any]:
         """Return the additional key of a choice, if the dialect has one."""
