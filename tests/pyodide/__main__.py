@@ -13,12 +13,19 @@ from tests.standin import Standin
 
 FOLDER = Path(__file__).parent
 # Tests that need no thread, socket or other process.
-TESTS = ("tests/pyodide",)
+TESTS = (
+    *("tests/pyodide", "tests/types", "tests/pricing", "tests/corpus"),
+    *("tests/test_texts.py", "tests/test_magic_line.py", "tests/test_course_file.py"),
+    *("tests/replay/test_record_mode.py", "tests/replay/test_fingerprint.py"),
+    *("tests/replay/test_mismatch.py", "tests/storage/test_conversations.py"),
+    *("tests/display/test_tables.py", "tests/display/test_footer.py"),
+    "tests/display/test_grid.py",
+)
 
 
 def main(packages: str, *arguments: str) -> int:
     """Start the stand-in, run pytest in Pyodide, and return its exit status."""
-    options = ("-p", "tests.pyodide.plugin", "-p", "no:cacheprovider", "-q")
+    options = ("-p", "tests.pyodide.plugin", "-p", "no:cacheprovider", "-q", "-m", "not slow")
     with Standin() as standin:
         return subprocess.run(
             [

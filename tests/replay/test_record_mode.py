@@ -144,6 +144,9 @@ def test_the_setting_takes_precedence_over_the_only_recording(
     assert resolve_mode(None, {}, configured, "", folder=tmp_path).path == configured.path
 
 
-def test_outside_a_browser_the_only_recording_is_not_replayed(tmp_path: Path) -> None:
+def test_outside_a_browser_the_only_recording_is_not_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "IS_BROWSER", False)
     (tmp_path / "lesson.cfai.jsonl").touch()
     assert resolve_mode(None, {}, None, "", folder=tmp_path).mode == "off"
