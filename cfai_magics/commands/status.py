@@ -1,8 +1,9 @@
 """Show the settings in use and where each value comes from."""
 
 from argparse import Namespace
+from pathlib import Path
 
-from .. import __version__
+from .. import __version__, runtime
 from ..backends.addresses import mask_secrets
 from ..backends.class_server import ClassServer
 from ..backends.selector import API_URL_VARIABLE
@@ -48,6 +49,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
             _(SOURCE_LABELS[catalog.source]),
         ),
         (_("data folder"), str(session.home), home_source),
+        *_browser_rows(session.home),
         (_("version"), __version__, ""),
     )
     return Table((_("setting"), _("value"), _("from")), rows)
@@ -98,6 +100,31 @@ def _class_rows(frontend: Frontend, server: ClassServer) -> list[Row]:
     )
     source = _("the class server")
     return [*rows, (_("student"), status.name, source), (_("class budget"), budget, source)]
+
+
+def _browser_rows(home: Path) -> list[Row]:
+    """Return the rows for the storage and the requests of a browser, or an empty list."""
+    if not runtime.IS_BROWSER:
+        return []
+    from ..browser_storage import is_mounted
+    from ..workers_ai.fetch import DEADLINE, is_streaming
+
+    way = (
+        _("fetch; answers are streamed")
+        if is_streaming()
+        else _("XMLHttpRequest; answers are not streamed, because the browser has no JSPI")
+    )
+    storage = (
+        _("the ledger and the settings are kept in this browser")
+        if is_mounted(home)
+        else _("the ledger and the settings are lost when the kernel restarts")
+    )
+    limit = _("a running cell can't be interrupted; an answer ends after {seconds:,.0f} s")
+    return [
+        (_("storage"), storage, _("browser")),
+        (_("requests"), way, _("browser")),
+        (_("interrupt"), limit.format(seconds=DEADLINE), _("browser")),
+    ]
 
 
 def _gateway_rows(session: Session) -> list[Row]:

@@ -104,6 +104,7 @@ def test_the_total_is_billed_if_all_answers_are_billed() -> None:
 
 
 def test_an_answer_set_is_a_sequence_and_has_a_data_frame() -> None:
+    pytest.importorskip("pandas")
     answer_set = answers(
         *("Oder", "Main"),
         usage=Usage(10, 5, neurons=1.5, cost_basis="billed"),
