@@ -1,7 +1,9 @@
 """Everything that shows a limit shows the budget of a student of a class, and whose it is."""
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +68,7 @@ def test_an_unknown_budget_is_not_shown_as_the_free_quota(
     panel = Panel(student)
     assert "your class budget is not known yet" in panel.usage.gauge.value
     assert 'role="meter"' not in panel.usage.gauge.value
-    assert "of your class budget neurons used" in str(panel)
+    assert "neurons used today; your class budget is not known yet" in str(panel)
     assert build_state(student)["payer"] == "class"
     assert build_state(student)["day"] is None
     shown = [footer, str(panel), *map(command, ("budget", "usage", "status"))]
@@ -113,6 +115,23 @@ def test_a_lower_own_budget_is_enforced(
     with pytest.raises(BudgetExceededError, match="of 40 neurons are left in today's budget"):
         ask(student)
     assert len(account.requests) == 1
+
+
+def test_a_plan_compares_a_lesson_with_the_class_budget(
+    student: Session, command: Command, tmp_path: Path
+) -> None:
+    lesson = tmp_path / "lesson.ipynb"
+    cell = {"cell_type": "code", "source": "%%cfai --max-tokens 100\nHi"}
+    lesson.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    assert not WORDS_OF_OTHERS.search(command(f"plan {lesson}"))
+    report(student, 300, 40)
+    assert "260 of your class budget of 300 neurons are left today, which is enough." in command(
+        f"plan {lesson}"
+    )
+    report(student, 300, 299)
+    assert "Only 1.0 of your class budget of 300 neurons are left today." in command(
+        f"plan {lesson}"
+    )
 
 
 def test_usage_shows_the_class_budget(student: Session, command: Command) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..chat.cell_estimate import build_typed_requests
 from ..chat.frontend import Frontend
 from ..chat.options import ASK_LINE_OPTIONS, Option, OptionParser, get_ask_parser
-from ..display.tables import Table, format_estimate
+from ..display.tables import Table, format_estimate, format_neurons
 from ..errors import CfaiError, InvalidOptionError
 from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
@@ -19,7 +19,7 @@ from ..session.call import Target
 from ..session.session import Session
 from ..texts import format_percent, shorten_line
 from ..types.messages import Request
-from ..types.usage import CHAT_TASK, FREE_DAILY_NEURONS, Model
+from ..types.usage import CHAT_TASK, FREE_DAILY_NEURONS, DayUsage, Model
 
 if TYPE_CHECKING:
     from ..classes.fit import CurrentClass
@@ -190,20 +190,14 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
     if not known_costs:
         return [_("No cell has a known cost.")]
     typical, high = _sum_costs(known_costs, students)
-    total_note = ngettext(
-        "{count:,} student: {neurons} neurons ({dollars} before free neurons are deducted).",
-        "{count:,} students: {neurons} neurons ({dollars} before free neurons are deducted).",
-        students,
-    ).format(
-        count=students,
-        neurons=format_estimate(typical, high),
-        dollars=_("≈ US$ {typical:,.4f}, at most US$ {high:,.4f}").format(
-            typical=to_usd(typical), high=to_usd(high)
-        ),
-    )
+    class_usage = session.class_usage() if students == 1 else None
+    if class_usage is not None:
+        comparison = _compare_with_class_budget(class_usage, typical, high)
+    else:
+        total = _describe_total(typical, high, students)
+        comparison = [total, *([] if session.backend.server else [_vs_free_quota(high)])]
     return [
-        total_note,
-        *([] if session.backend.server else [_vs_free_quota(high)]),
+        *comparison,
         *_suggest_cheaper_models(session, estimates, students, high),
         _(RANGE_NOTE),
     ]
@@ -216,6 +210,37 @@ def _sum_costs(costs: Iterable[Estimate], students: int) -> tuple[float, float]:
         sum(cost.typical for cost in costs) * students,
         sum(cost.high for cost in costs) * students,
     )
+
+
+def _describe_total(typical: float, high: float, students: int) -> str:
+    return ngettext(
+        "{count:,} student: {neurons} neurons ({dollars} before free neurons are deducted).",
+        "{count:,} students: {neurons} neurons ({dollars} before free neurons are deducted).",
+        students,
+    ).format(
+        count=students,
+        neurons=format_estimate(typical, high),
+        dollars=_("≈ US$ {typical:,.4f}, at most US$ {high:,.4f}").format(
+            typical=to_usd(typical), high=to_usd(high)
+        ),
+    )
+
+
+def _compare_with_class_budget(class_usage: DayUsage, typical: float, high: float) -> list[str]:
+    """Return notes that compare the cost of a notebook with the budget of a student."""
+    cost = _("One run costs a student {neurons} neurons.").format(
+        neurons=format_estimate(typical, high)
+    )
+    if class_usage.class_figure is None:
+        return [cost]
+    budget = class_usage.class_figure.budget
+    left = max(0.0, budget - class_usage.spent - class_usage.reserved)
+    text = (
+        _("{left} of your class budget of {budget} neurons are left today, which is enough.")
+        if high <= left
+        else _("Only {left} of your class budget of {budget} neurons are left today.")
+    )
+    return [cost, text.format(left=format_neurons(left), budget=format_neurons(budget))]
 
 
 def _vs_free_quota(high: float) -> str:

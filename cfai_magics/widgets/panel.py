@@ -75,6 +75,10 @@ def _describe_today(session: Session) -> str:
     except CfaiError:
         return _("add an account to see your usage")
     day_usage = state.day_usage
+    if day_usage.limit is None:
+        return _("{used} neurons used today; your class budget is not known yet").format(
+            used=format_neurons(state.used)
+        )
     return _(
         "{used} of {limit} neurons used ({billed} billed, {estimated} estimated), "
         "{reserved} reserved. {reset_time}"
