@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import SetupError
 from ..i18n import _
+from ..replay.record_mode import CASSETTE_SUFFIX
 from .lessons import Lesson, copy_lessons
 from .own_wheel import DISTRIBUTION, SHOWN_LINES, is_complete, write_own_wheel
 from .packages import LOCK_NAME, PackageCollector
@@ -27,6 +28,7 @@ WIDGETS_EXTENSION = "@jupyter-widgets/jupyterlab-manager"
 # The packages that the kernel installs when it starts, if Pyodide has not loaded them.
 KERNEL_PACKAGES = ("micropip", "piplite", "pyodide-kernel", "ipykernel", "comm", "jedi", "ipython")
 INSTALL_COMMAND = f'pip install "{DISTRIBUTION}[lite]"'
+ANY_JSON_NAME, JSON_NAME = r"/\.(ipynb|[^/]*json[^/]*)$/", r"/\.(ipynb|[^/]*json)$/"
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 
 
@@ -81,6 +83,7 @@ def build_site(
         report(_("Building the site …"))
         _run_jupyterlite(folder, lessons, own_wheel, _kernel_settings(names, environment), pyodide)
         shutil.copytree(packages, folder / "site" / PACKAGES_DIR)
+        _serve_recordings_as_text(folder / "site")
         _replace_folder(folder / "site", output)
 
 
@@ -215,6 +218,24 @@ def _run_jupyterlite(
             _("JupyterLite could not build the site:\n{output}").format(output=lines),
             _("Run {command} to get matching versions.").format(command=INSTALL_COMMAND),
         )
+
+
+def _serve_recordings_as_text(site: Path) -> None:
+    """Let JupyterLite read recordings, whose lines are JSON.
+
+    JupyterLite 0.8.6 parses each file of a site whose name or media type contains "json" as one
+    JSON document, so that a recording can't be opened.
+    """
+    for script in (site / "build").glob("*.js"):
+        text = script.read_text(encoding="utf-8")
+        if ANY_JSON_NAME in text:
+            script.write_text(text.replace(ANY_JSON_NAME, JSON_NAME), encoding="utf-8")
+    for path in (site / "api" / "contents").rglob("all.json"):
+        listing = json.loads(path.read_text(encoding="utf-8"))
+        for file in listing["content"]:
+            if file["name"].endswith(CASSETTE_SUFFIX):
+                file["mimetype"] = "text/plain"
+        path.write_text(json.dumps(listing), encoding="utf-8")
 
 
 def _replace_folder(built: Path, output: Path) -> None:
