@@ -100,9 +100,9 @@ def _lock_file(path: Path) -> AcquiredLock:
     versions wait for a fork of another thread, which waits for the ledger, and the ledger is open
     while the locks of other kernels are tested.
     """
-    if sys.platform != "win32" and hasattr(os, "register_at_fork"):
+    if sys.platform not in ("win32", "emscripten") and hasattr(os, "register_at_fork"):
         return _Flock(path)
-    from filelock import FileLock
+    from ..file_lock import FileLock
 
     file_lock = FileLock(path, mode=state_files.FILE_MODE, thread_local=False)
     file_lock.acquire(timeout=0)
