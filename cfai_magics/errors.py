@@ -20,7 +20,8 @@ CfaiError
 │   ├── AccountNotFoundError      Cloudflare does not know the account ID
 │   ├── ModelNotFoundError        the model does not exist
 │   ├── PaidPlanRequiredError     the model is not available on the free plan
-│   ├── DailyQuotaError           today's free neurons are used up
+│   ├── DailyQuotaError           today's free neurons, or the student's share, are used up
+│   ├── ClassRuleError            a rule of the class does not allow the call
 │   ├── GatewayLimitError         the AI Gateway's spend limit or credits are used up
 │   ├── GatewayBlockedError       a guardrail or policy of the AI Gateway blocked the request
 │   ├── InsufficientQuotaError    the account at another server has no quota or credit left
@@ -54,7 +55,8 @@ class CfaiError(Exception):
     the model of the failed request, if any. `text` is the part of the answer received before the
     error, and `answer` is the same part as an Answer object. `usage` is the usage that the ledger
     has for the failed call; None if it has no such call. A client without a ledger sets it to the
-    usage that the response reported.
+    usage that the response reported. `scope` is whose limit or rule refused the request:
+    "student", "class" or "account" if a class server reports it, otherwise "".
 
     Args:
         cause: What went wrong, in the user's language.
@@ -87,6 +89,7 @@ class CfaiError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.model = ""
+        self.scope = ""
         self.text = ""
         self.answer: Any = None
         self.usage: Any = None
@@ -256,6 +259,12 @@ class DailyQuotaError(WorkersAIError):
         "Free neurons reset at 00:00 UTC. Recorded answers are still replayed (%cfai replay), "
         "and %cfai local uses a small model on this machine."
     )
+
+
+class ClassRuleError(WorkersAIError):
+    """A rule of the class does not allow the call, or it costs more than what is left today."""
+
+    default_hint = mark("Ask your teacher: the rules of the class are set on the class server.")
 
 
 class GatewayLimitError(WorkersAIError):

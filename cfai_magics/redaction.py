@@ -1,41 +1,44 @@
-"""Redact API tokens and other secrets in text, and reject commands that contain a token."""
+"""Redact tokens, keys and other secrets in text, and reject commands that contain one."""
 
 from .errors import TokenInCommandError
-from .i18n import _, mark
+from .i18n import _
 from .secret_patterns import (
-    PREFIXED_TOKEN_PATTERN,
     SECRET_LITERAL_PATTERN,
-    UNPREFIXED_TOKEN_PATTERN,
-    contains_token,
+    TOKEN_KINDS,
+    find_token,
     replace_environment_secrets,
 )
 
 REDACTED_SECRET = "[secret]"  # noqa: S105 - a placeholder
-REDACTED_TOKEN = mark("<API token, not shown>")
 
 
 def reject_token(text: str) -> None:
-    """Raise TokenInCommandError if the text appears to contain an API token."""
-    if contains_token(text):
-        raise TokenInCommandError(_("The line contains an API token, which was not used"))
+    """Raise TokenInCommandError if the text appears to contain a token or a class key."""
+    kind = find_token(text)
+    if kind is not None:
+        raise TokenInCommandError(
+            _("The line contains {token}, which was not used").format(token=_(kind.name)),
+            _(kind.command_hint),
+        )
 
 
 def redact_tokens(text: str) -> str:
-    """Return the text with a placeholder for everything that looks like an API token."""
-    return _replace_tokens(text, _(REDACTED_TOKEN))
+    """Return the text with a placeholder for everything that looks like a token or a class key."""
+    for kind in TOKEN_KINDS:
+        if kind.pattern.search(text):
+            text = kind.pattern.sub(_(kind.placeholder), text)
+    return text
 
 
 def redact_secrets(text: str) -> str:
     """Return the text of a cell with a placeholder for each secret, for a prompt.
 
-    Secrets are API tokens, values of environment variables such as OPENAI_API_KEY, and strings
-    that are assigned to names such as password. The placeholder does not depend on the user's
-    language, because prompts are used to find recordings.
+    Secrets are API tokens, class keys, values of environment variables such as OPENAI_API_KEY,
+    and strings that are assigned to names such as password. The placeholder does not depend on
+    the user's language, because prompts are used to find recordings.
     """
     text = replace_environment_secrets(text, REDACTED_SECRET)
     text = SECRET_LITERAL_PATTERN.sub(rf"\g<1>{REDACTED_SECRET}", text)
-    return _replace_tokens(text, REDACTED_SECRET)
-
-
-def _replace_tokens(text: str, placeholder: str) -> str:
-    return UNPREFIXED_TOKEN_PATTERN.sub(placeholder, PREFIXED_TOKEN_PATTERN.sub(placeholder, text))
+    for kind in TOKEN_KINDS:
+        text = kind.pattern.sub(REDACTED_SECRET, text)
+    return text

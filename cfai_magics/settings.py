@@ -204,6 +204,10 @@ class Cfai(Configurable):
             "URL, including /v1, of an OpenAI-compatible server to use instead of Workers AI."
         ),
     ).tag(config=True)
+    class_server = Unicode(
+        "",
+        help=mark("URL, without /v1, of the class server that answers in place of your account."),
+    ).tag(config=True)
     recording = Unicode(
         "",
         help=mark(
@@ -300,7 +304,9 @@ class Cfai(Configurable):
         except InvalidOptionError as error:
             raise TraitError(error.cause) from None
 
-    @validate("system", "temperature", "max_tokens", "local", "gateway", "base_url")
+    @validate(
+        "system", "temperature", "max_tokens", "local", "gateway", "base_url", "class_server"
+    )
     def _validate_with_course(self, proposal: Bunch) -> Any:
         try:
             self.course.check_setting(proposal["trait"].name, proposal["value"])

@@ -1,49 +1,44 @@
-/** Run the class server in workerd on this machine, for the benchmark and for tests over HTTP. */
+/**
+ * Run the class server in workerd on this machine, for tests and the benchmark.
+ *
+ * As a program (`node local.mjs`), it reads one line of JSON with the options of `startServer`
+ * from its input, prints one line of JSON with the address, and ends when its input ends.
+ */
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
 import { build } from 'esbuild';
 import { Miniflare } from 'miniflare';
 
-/** Start the server with an address as Cloudflare's API. Return it with the key of a student. */
-export async function startServer(apiBase) {
-  const bundle = await build({
-    entryPoints: ['src/index.ts'],
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    external: ['cloudflare:workers'],
-    write: false
-  });
-  const object = {
-    type: 'durable-object',
-    worker: 'server',
-    exportName: 'ClassBudget'
-  };
-  const exports = {
-    ClassBudget: { type: 'durable-object', storage: 'sqlite' }
-  };
-  const { server, url } = await startWorker(
-    bundle.outputFiles[0].text,
-    apiBase,
-    object,
-    exports
-  );
-  const admin = (path, method, body) =>
-    fetch(`${url}admin/${path}`, {
-      method,
-      headers: { authorization: 'Bearer admin-key' },
-      body: JSON.stringify(body)
-    }).then(response => response.json());
-  await admin('class', 'PATCH', { budget: 1e6, share: 1e6 });
-  const { key } = await admin('students', 'POST', { name: 'Ada' });
-  return { server, url, key };
-}
+const VARIABLES = {
+  API_BASE: '',
+  CLASS_NAME: 'class',
+  CLOUDFLARE_ACCOUNT_ID: 'account',
+  CLOUDFLARE_API_TOKEN: 'token',
+  ADMIN_KEY_HASH: '',
+  ALLOWED_ORIGINS: '',
+  GATEWAY: ''
+};
 
-/** Start a Worker without bindings to objects. */
-export async function startWorker(script, apiBase, object, exports = {}) {
-  const text = value => ({ type: 'text', value });
+/**
+ * Start the class server, or another script, with variables of the Worker. `folder` stores the
+ * state of the class; without it, the state is lost at the end. `worker` is the folder of the Worker.
+ */
+export async function startServer({
+  variables = {},
+  folder,
+  script,
+  worker = import.meta.dirname
+} = {}) {
+  const texts = Object.entries({ ...VARIABLES, ...variables }).map(
+    ([name, value]) => [name, { type: 'text', value }]
+  );
   const server = new Miniflare({
     host: '127.0.0.1',
     port: 0,
     telemetry: { enabled: false },
+    ...(folder && { resourcePersistencePath: folder }),
     workers: [
       {
         config: {
@@ -52,22 +47,52 @@ export async function startWorker(script, apiBase, object, exports = {}) {
           compatibilityFlags: ['enable_request_signal'],
           manifest: {
             mainModule: 'index.js',
-            modules: { 'index.js': { type: 'esm', contents: script } }
+            modules: {
+              'index.js': {
+                type: 'esm',
+                contents: script ?? (await bundle(worker))
+              }
+            }
           },
           env: {
-            API_BASE: text(apiBase),
-            CLASS_NAME: text('class'),
-            CLOUDFLARE_ACCOUNT_ID: text('account'),
-            CLOUDFLARE_API_TOKEN: text('token'),
-            ADMIN_KEY: text('admin-key'),
-            ALLOWED_ORIGINS: text(''),
-            GATEWAY: text(''),
-            ...(object && { CLASSES: object })
+            ...Object.fromEntries(texts),
+            ...(!script && {
+              CLASSES: {
+                type: 'durable-object',
+                worker: 'server',
+                exportName: 'ClassBudget'
+              }
+            })
           },
-          exports
+          exports: script
+            ? {}
+            : { ClassBudget: { type: 'durable-object', storage: 'sqlite' } }
         }
       }
     ]
   });
   return { server, url: String(await server.ready) };
+}
+
+async function bundle(worker) {
+  const result = await build({
+    absWorkingDir: worker,
+    entryPoints: ['src/index.ts'],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    external: ['cloudflare:workers'],
+    write: false
+  });
+  return result.outputFiles[0].text;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const input = createInterface({ input: process.stdin });
+  const ended = once(input, 'close');
+  const [line] = await once(input, 'line');
+  const { server, url } = await startServer(JSON.parse(line));
+  console.log(JSON.stringify({ url }));
+  await ended;
+  await server.dispose();
 }

@@ -10,7 +10,9 @@ export default defineConfig({
         bindings: {
           CLOUDFLARE_ACCOUNT_ID: '0123456789abcdef0123456789abcdef',
           CLOUDFLARE_API_TOKEN: 'account-token',
-          ADMIN_KEY: 'admin-key',
+          // Of the key in test/helpers.ts.
+          ADMIN_KEY_HASH:
+            '69a5265506c94c77b787a7d7377b7685a0eff82e33920a71e7ee22cd6154953e',
           ALLOWED_ORIGINS: 'https://lab.example, https://notebook.example'
         }
       }

@@ -1,4 +1,4 @@
-"""Random account ids and tokens, and a walk over the objects that may contain one."""
+"""Random account ids, tokens and keys, and a walk over the objects that may contain one."""
 
 import secrets
 import string
@@ -20,6 +20,16 @@ def older_token() -> str:
     letters = string.ascii_letters + string.digits + "-_"
     middle = "".join(secrets.choice(letters) for _ in range(37))
     return f"{ends}{middle}{secrets.choice(string.ascii_uppercase)}"
+
+
+def class_key() -> str:
+    """Return a student's key of a class server."""
+    return f"cfs_{secrets.token_urlsafe(32)}"
+
+
+def admin_key() -> str:
+    """Return a teacher's key of a class server."""
+    return f"cfsa_{secrets.token_urlsafe(32)}"
 
 
 def reachable(thing: object) -> list[object]:

@@ -10,9 +10,10 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.canaries import older_token, reachable, token
+from tests.canaries import class_key, older_token, reachable, token
 from tests.kernels import Cell, Kernel, running_kernel
 from tests.standin import Standin
+from tests.standin.state import EVERYTHING
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ HINTS = {
     "Account ID: ": "Enter the account ID again",
     "API token: ": "Enter the API token again",
 }
-SECRET_NAMES = ["token", "older token", "part of a token", "words with a token"]
+SECRET_NAMES = ["token", "older token", "part of a token", "words with a token", "class key"]
 
 CELLS = (
     "%xmode Verbose",
@@ -46,11 +47,26 @@ CELLS = (
 )
 
 
+@pytest.fixture(params=["API token", "class key"])
+def secret(
+    request: pytest.FixtureRequest, account: Standin, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Return the secret that the environment has: the token of the account, or a class key."""
+    if request.param == "API token":
+        return account.token
+    key = account.issue_token(EVERYTHING, text=class_key())
+    monkeypatch.setenv("CFAI_BASE_URL", f"{account.base_url}/accounts/{account.account_id}/ai/v1")
+    monkeypatch.setenv("CFAI_API_KEY", key)
+    return key
+
+
 def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_no_file_of_a_session_contains_the_token(account: Standin, tmp_path: Path) -> None:
+def test_no_file_of_a_session_contains_the_secret(
+    account: Standin, secret: str, tmp_path: Path
+) -> None:
     notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
     NotebookClient(
         notebook, allow_errors=True, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
@@ -64,13 +80,15 @@ def test_no_file_of_a_session_contains_the_token(account: Standin, tmp_path: Pat
     assert len(errors) >= 2, "the expected tracebacks are missing"
     paths = files_below(tmp_path)
     names = {path.name for path in paths}
-    assert {"debug.log", "settings.toml", "catalogue.json", "lesson.cfai.jsonl"} <= names
+    assert {"debug.log", "settings.toml", "lesson.cfai.jsonl"} <= names
+    assert secret != account.token or "catalogue.json" in names
+    assert secret in {request.token for request in account.requests}
     for path in paths:
-        assert account.token.encode() not in path.read_bytes(), path
+        assert secret.encode() not in path.read_bytes(), path
 
 
-def test_the_ipython_history_contains_no_token(
-    account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_ipython_history_contains_no_secret(
+    secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with running_kernel() as kernel:
@@ -79,7 +97,7 @@ def test_the_ipython_history_contains_no_token(
         kernel.run("get_ipython().history_manager.writeout_cache()")
         (history,) = (tmp_path / "ipython").rglob("history.sqlite")
     assert b"%cfai status" in history.read_bytes()
-    assert account.token.encode() not in history.read_bytes()
+    assert secret.encode() not in history.read_bytes()
 
 
 def answer_prompts(kernel: Kernel, code: str, *answers: str) -> Cell:
@@ -132,7 +150,9 @@ def test_only_the_owner_can_read_saved_credentials(cloudflare: Standin, home: Pa
 
 
 @pytest.mark.parametrize(
-    "secret", [token(), older_token(), token()[:-9], f"id {token()}"], ids=SECRET_NAMES
+    "secret",
+    [token(), older_token(), token()[:-9], f"id {token()}", class_key()],
+    ids=SECRET_NAMES,
 )
 def test_login_removes_a_secret_that_was_typed_as_the_account_id(
     cloudflare: Standin, home: Path, secret: str
@@ -185,6 +205,32 @@ def test_a_token_on_a_magic_line_is_rejected_with_a_warning(account: Standin, li
     assert cell.ename == "TokenInCommandError"
     assert "Revoke it" in cell.traceback[0]
     assert account.token not in repr(cell)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%cfai login {key}",
+        "%cfai login --class https://class.example {key}",
+        "%cfai login --class https://class.example/?key={key}",
+        "%cfai login --server {key}",
+        "%cfai use {key}",
+        "%%cfai -p user={key}\nHi",
+        "%%cfai --gateway {key}\nHi",
+    ],
+)
+def test_a_class_key_on_a_magic_line_is_rejected_with_a_warning(
+    account: Standin, line: str
+) -> None:
+    key = class_key()
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        cell = kernel.run(line.format(key=key))
+    assert cell.ename == "TokenInCommandError"
+    assert "contains a class key, which was not used" in cell.traceback[0]
+    assert "Ask your teacher to renew it" in cell.traceback[0]
+    assert key not in repr(cell)
     assert account.requests == ()
 
 

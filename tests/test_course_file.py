@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.course import NO_COURSE, find_course, read_course
+from cfai_magics.course import COURSE_SETTINGS, NO_COURSE, PARSERS, find_course, read_course
 from cfai_magics.errors import InvalidOptionError
-from tests.canaries import account_id, older_token, token
+from cfai_magics.settings import Cfai
+from tests.canaries import account_id, admin_key, class_key, older_token, token
 
 WHOLE = """
 model = "llama-3.2-3b-instruct"
@@ -72,6 +73,15 @@ def test_the_first_allowed_model_is_the_default(tmp_path: Path) -> None:
         'local = "../model.gguf"',
         'local = "/etc/passwd"',
         "[server]",
+        'class_server = "https://class.example"',
+        'server = "class.example"',
+        'url = "class.example"',
+        'class = "https://class.example"',
+        '[class]\nat = "https://class.example"',
+        'CFAI_CLASS_SERVER = "https://class.example"',
+        'CFAI_BASE_URL = "https://class.example"',
+        'CFAI_API_KEY = "x"',
+        '[env]\nCFAI_CLASS_SERVER = "https://class.example"',
         '[metadata]\nhost = "https://example.org"',
         '[metadata]\nnotes = "/etc/passwd"',
         '[metadata]\nnotes = "c:\\\\notes"',
@@ -86,7 +96,7 @@ def test_hosts_credentials_and_paths_are_rejected(tmp_path: Path, line: str) -> 
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("make_secret", [account_id, token, older_token])
+@pytest.mark.parametrize("make_secret", [account_id, token, older_token, class_key, admin_key])
 @pytest.mark.parametrize(
     "line",
     [
@@ -103,9 +113,37 @@ def test_a_secret_is_rejected_and_not_printed(
 ) -> None:
     assert callable(make_secret)
     secret = make_secret()
-    with pytest.raises(InvalidOptionError, match="token or an account ID") as caught:
+    with pytest.raises(InvalidOptionError, match="a token, a key or an account ID") as caught:
         read_course(course_in(tmp_path, line.format(secret)))
     assert secret not in str(caught.value)
+
+
+def test_only_settings_of_a_course_are_accepted(tmp_path: Path) -> None:
+    """Settings of this program that are added later are rejected, too."""
+    settings = {*COURSE_SETTINGS, *PARSERS}
+    others = {name for name in Cfai.class_own_traits(config=True) if name not in settings}
+    assert "base_url" in others
+    for name in others:
+        with pytest.raises(InvalidOptionError, match="is not allowed in"):
+            read_course(course_in(tmp_path, f'{name} = "class.example"'))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'gateway = "https://class.example"',
+        'gateway = "class.example/v1"',
+        'model = "https://class.example/v1"',
+        'local = "https://class.example/v1"',
+        'allowed_models = ["//class.example/v1"]',
+        '[budget]\nclass_server = "https://class.example"',
+        '[metadata]\nclass_server = "https://class.example"',
+        'locked = ["class_server"]',
+    ],
+)
+def test_an_address_in_a_setting_is_rejected(tmp_path: Path, line: str) -> None:
+    with pytest.raises(InvalidOptionError):
+        read_course(course_in(tmp_path, line))
 
 
 @pytest.mark.parametrize(

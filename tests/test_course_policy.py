@@ -212,12 +212,12 @@ def test_course_budgets_apply_next_to_user_budgets(begin: Begin, account: Standi
     session.accounting.ledger.budgets.set("day", 9_000)
     session.accounting.ledger.budgets.set("session", None)
     limits = session.accounting.limits(session.accounting.day_usage())
-    assert [(limit.scope, limit.neurons, limit.from_course) for limit in limits] == [
-        ("day", 9_000, False),
-        ("day", 5, True),
-        ("notebook", 4, True),
-        ("session", 3, True),
-        ("cell", 2, True),
+    assert [(limit.scope, limit.neurons, limit.source) for limit in limits] == [
+        ("day", 9_000, "user"),
+        ("day", 5, "course"),
+        ("notebook", 4, "course"),
+        ("session", 3, "course"),
+        ("cell", 2, "course"),
     ]
     assert session.accounting.day_usage().limit == 5
     answer = session.ask(session.build_request(HI), max_neurons=1_000)

@@ -20,8 +20,16 @@ from cfai_magics.backends.credentials import (
     Secret,
 )
 from cfai_magics.errors import CfaiError, StorageError
-from cfai_magics.secret_patterns import contains_token
-from tests.canaries import account_id, older_token, token
+from cfai_magics.redaction import redact_secrets, redact_tokens
+from cfai_magics.secret_patterns import contains_token, find_token, may_contain_secret
+from tests.canaries import account_id, admin_key, class_key, older_token, token
+
+TOKEN_MAKERS = {
+    "newer": token,
+    "older": older_token,
+    "class key": class_key,
+    "admin key": admin_key,
+}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,10 @@ def test_equal_secrets_are_equal_and_hash_alike() -> None:
     assert Secret(text) != text
 
 
-@pytest.mark.parametrize("make_token", [token, older_token], ids=["newer", "older"])
+each_token = pytest.mark.parametrize("make_token", TOKEN_MAKERS.values(), ids=TOKEN_MAKERS.keys())
+
+
+@each_token
 @pytest.mark.parametrize(
     "line",
     [
@@ -121,10 +132,63 @@ def test_equal_secrets_are_equal_and_hash_alike() -> None:
         "({})",
         "token:{},",
         "{};",
+        "密钥{}密钥",
+        "a\n{}",
+        r"a\n{}",  # as JSON and repr write it
+        "https://class.example/?key={}",
     ],
 )
-def test_a_token_is_detected_in_any_position(make_token: Callable[[], str], line: str) -> None:
+def test_a_token_is_detected_and_redacted_in_any_position(
+    make_token: Callable[[], str], line: str
+) -> None:
+    secret = make_token()
+    text = line.format(secret)
+    assert contains_token(text)
+    assert secret not in redact_tokens(text)
+    assert secret not in redact_secrets(text)
+
+
+@pytest.mark.parametrize("make_token", [token, class_key, admin_key])
+@pytest.mark.parametrize(
+    "line", [r"\u5bc6{}", "%20{}", "%3D{}&x=1"], ids=["json", "a space in a URL", "a URL"]
+)
+def test_a_token_with_a_prefix_is_detected_after_an_escape_sequence(
+    make_token: Callable[[], str], line: str
+) -> None:
     assert contains_token(line.format(make_token()))
+
+
+@pytest.mark.parametrize(
+    ("make_token", "name", "placeholder"),
+    [
+        (token, "an API token", "<API token, not shown>"),
+        (older_token, "an API token", "<API token, not shown>"),
+        (class_key, "a class key", "<class key, not shown>"),
+        (admin_key, "the admin key of a class server", "<admin key, not shown>"),
+    ],
+)
+def test_a_token_is_named_and_redacted_by_its_kind(
+    make_token: Callable[[], str], name: str, placeholder: str
+) -> None:
+    text = f"key = {make_token()}"
+    kind = find_token(text)
+    assert kind is not None
+    assert kind.name == name
+    assert redact_tokens(text) == f"key = {placeholder}"
+
+
+@pytest.mark.parametrize("make_key", [class_key, admin_key])
+@pytest.mark.parametrize("change", [str.upper, str.lower, lambda key: key[:-9]])
+def test_a_mistyped_class_key_is_detected(
+    make_key: Callable[[], str], change: Callable[[str], str]
+) -> None:
+    assert contains_token(change(make_key()))
+    assert may_contain_secret(change(make_key()))
+
+
+@pytest.mark.parametrize("make_key", [class_key, admin_key])
+def test_a_short_piece_of_a_class_key_may_be_a_secret(make_key: Callable[[], str]) -> None:
+    assert may_contain_secret(make_key()[:12])
 
 
 @pytest.mark.parametrize(
@@ -145,6 +209,10 @@ def test_a_token_is_detected_in_any_position(make_token: Callable[[], str], line
         pytest.param("A1" + "bC-_" * 9 + "x", id="39 characters"),
         pytest.param("cfut_short", id="too short for a token"),
         pytest.param("mycfut_" + "a" * 40, id="a longer prefix"),
+        pytest.param("mycfs_" + "aB3" * 15, id="a longer prefix of a class key"),
+        pytest.param("cfs_short1", id="too short for a class key"),
+        pytest.param("cfs_bandwidth_slack_timer_enabled", id="a name in Linux"),
+        pytest.param("CFS_BANDWIDTH_SLACK_TIMER_ENABLED", id="a constant"),
     ],
 )
 def test_other_texts_are_not_detected_as_tokens(text: str) -> None:

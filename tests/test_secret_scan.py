@@ -11,7 +11,7 @@ import pytest
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.secret import Secret
 from cfai_magics.secret_patterns import scan_notebook
-from tests.canaries import older_token, token
+from tests.canaries import admin_key, class_key, older_token, token
 
 
 def write_notebook(tmp_path: Path, *cells: Any, **more: Any) -> Path:
@@ -24,7 +24,7 @@ def code(source: Any, *outputs: Any, **metadata: Any) -> dict[str, Any]:
     return {"cell_type": "code", "source": source, "outputs": outputs, "metadata": metadata}
 
 
-@pytest.mark.parametrize("make_token", [token, older_token])
+@pytest.mark.parametrize("make_token", [token, older_token, class_key, admin_key])
 def test_a_secret_is_found_in_source_output_and_metadata(tmp_path: Path, make_token: Any) -> None:
     secret = make_token()
     path = write_notebook(
@@ -61,6 +61,7 @@ def test_images_and_prose_are_not_secrets(tmp_path: Path) -> None:
         tmp_path,
         code("%%cfai\nWhy is the sky blue?", {"data": {"image/png": image}}),
         {"cell_type": "markdown", "source": "Cloudflare tokens begin with cfut_."},
+        {"cell_type": "markdown", "source": "Keys of a class begin with cfs_…."},
         "odd",
     )
     assert scan_notebook(path) == []

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from .. import state_files
 from ..errors import (
@@ -32,6 +33,9 @@ TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
 PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in an HTTP header
 LOGIN_HINT = mark("Run %cfai login again.")
+CLASS_LOGIN_HINT = mark(
+    "To use a class server, run %cfai login --class ADDRESS with a student's key."
+)
 MAX_BYTES = 100_000
 EMPTY_SECRET = Secret("")
 INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
@@ -146,13 +150,14 @@ def parse_account_id(text: str | Secret) -> str:
 
 
 def _account_id_error(text: str) -> str:
-    from ..secret_patterns import contains_token, looks_like_account_id
+    from ..secret_patterns import find_token, looks_like_account_id
 
     if looks_like_account_id(text):
         return ""
-    if contains_token(text):
-        return _("That looks like an API token, not an account ID")
-    return _("Not a valid account ID")
+    kind = find_token(text)
+    if kind is None:
+        return _("Not a valid account ID")
+    return _("That looks like {token}, not an account ID").format(token=_(kind.name))
 
 
 def parse_token(text: str | Secret) -> Secret:
@@ -169,10 +174,16 @@ def parse_token(text: str | Secret) -> Secret:
 
 
 def _token_error(text: str) -> tuple[str, str] | None:
-    from ..secret_patterns import looks_like_account_id
+    from ..secret_patterns import CLASS_SERVER_KINDS, find_token, looks_like_account_id
 
     if not text:
         return _("No API token was given"), _(LOGIN_HINT)
+    kind = find_token(text)
+    if kind in CLASS_SERVER_KINDS:
+        return (
+            _("That looks like {token}, not an API token").format(token=_(kind.name)),
+            _(CLASS_LOGIN_HINT),
+        )
     if looks_like_account_id(text):
         return _("That looks like an account ID, not an API token"), _(LOGIN_HINT)
     if not PRINTABLE.fullmatch(text):
@@ -266,6 +277,8 @@ class CredentialStore:
             ) from None
 
     def _token_from_environ(self) -> Secret:
+        from ..secret_patterns import CLASS_SERVER_KINDS, find_token
+
         stripped = self._environ.get_secret(TOKEN_VARIABLE)
         if not stripped.matches(PRINTABLE):
             raise InvalidOptionError(
@@ -273,6 +286,14 @@ class CredentialStore:
                     variable=TOKEN_VARIABLE
                 ),
                 _("Copy the complete API token again."),
+            )
+        key = call_without_traceback(lambda: find_token(stripped.reveal()))
+        if key in CLASS_SERVER_KINDS:
+            raise InvalidOptionError(
+                _("The value of {variable} looks like {token}, not an API token").format(
+                    variable=TOKEN_VARIABLE, token=_(key.name)
+                ),
+                _(CLASS_LOGIN_HINT),
             )
         return stripped
 
@@ -312,6 +333,16 @@ class CredentialStore:
         is_same_server = stored.get("server") == Secret(base_url)
         return stored.get("server_key", EMPTY_SECRET) if is_same_server else EMPTY_SECRET
 
+    def class_key(self, url: str) -> tuple[Secret, str]:
+        """Return the key stored for the host of a class server, and the place where it is stored.
+
+        The key is an empty Secret if none is stored for that host.
+        """
+        stored, source = self._load_stored()
+        if stored.get("class_server") != Secret(_get_origin(url)):
+            return EMPTY_SECRET, ""
+        return stored.get("class_key", EMPTY_SECRET), source
+
     def save(self, account_id: str, token: Secret) -> str:
         """Store the credentials, and return the name of the place where they are stored."""
         return self._store(
@@ -321,6 +352,11 @@ class CredentialStore:
     def save_server_key(self, base_url: str, key: Secret) -> str:
         """Store the key for a server, and return the name of the place where it is stored."""
         return self._store(self._merge_stored({"server": Secret(base_url), "server_key": key}))
+
+    def save_class_key(self, url: str, key: Secret) -> str:
+        """Store the key for the host of a class server, and return where it is stored."""
+        origin = Secret(_get_origin(url))
+        return self._store(self._merge_stored({"class_server": origin, "class_key": key}))
 
     def _merge_stored(self, changes: Mapping[str, Secret]) -> Secret:
         """Return the stored values, merged with the changes, as a JSON string."""
@@ -435,6 +471,12 @@ class CredentialStore:
                 ),
                 _("Delete the file manually."),
             ) from None
+
+
+def _get_origin(url: str) -> str:
+    """Return the scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _describe_sources(account_source: str, token_source: str) -> str:

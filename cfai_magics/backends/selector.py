@@ -1,13 +1,11 @@
 """Select the backend for calls: Workers AI, another server or the local model."""
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from ..arguments import require_str
 from ..errors import (
@@ -24,10 +22,22 @@ from ..i18n import _, mark
 from ..pricing.limits import RateDelay
 from ..secret import Environment, Secret, get_environment
 from ..settings import Cfai
-from ..workers_ai.endpoints import TokenCheck, is_cloudflare_url
+from ..workers_ai.endpoints import ClassStatus, TokenCheck, is_cloudflare_url
 from ..workers_ai.gateway import NO_GATEWAY, Gateway, parse_gateway_metadata, parse_gateway_name
 from ..workers_ai.retry import OnRetry
+from .addresses import ALLOW_HTTP_VARIABLE, check_encryption, normalize_base_url
+from .class_server import (
+    CLASS_SERVER_VARIABLE,
+    SERVER_KEY_VARIABLE,
+    SERVER_URL_VARIABLE,
+    ClassCredentials,
+    ClassServer,
+    configured_class_server,
+    find_class_credentials,
+    server_conflict,
+)
 from .credentials import ACCOUNT_VARIABLE, PRINTABLE, TOKEN_VARIABLE, Credentials, CredentialStore
+from .server_keys import check_environment_key
 
 if TYPE_CHECKING:
     import httpx
@@ -36,11 +46,6 @@ if TYPE_CHECKING:
     from ..workers_ai.http import FieldNames
     from .local_server import LocalServer
 
-SERVER_URL_VARIABLE = "CFAI_BASE_URL"
-SERVER_KEY_VARIABLE = "CFAI_API_KEY"
-USER_PATTERN = re.compile(r"\A([\w+.-]+://)?.*@", re.DOTALL)
-QUERY_PATTERN = re.compile("[?#]")
-CHAT_PATH = "/chat/completions"
 KEY_HINT = mark("Check CFAI_API_KEY, or run %cfai login --server ADDRESS again.")
 HINTS: Mapping[type[CfaiError], str] = {
     AuthenticationError: KEY_HINT,
@@ -50,10 +55,9 @@ HINTS: Mapping[type[CfaiError], str] = {
     ContextLengthError: mark("Shorten the prompt, or lower --max-tokens."),
 }
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
-ALLOW_HTTP_VARIABLE = "CFAI_ALLOW_HTTP"
 ENVIRONMENT = (
     *(ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE),
-    *(SERVER_KEY_VARIABLE, ALLOW_HTTP_VARIABLE),
+    *(SERVER_KEY_VARIABLE, CLASS_SERVER_VARIABLE, ALLOW_HTTP_VARIABLE),
 )
 LOCAL_MODEL = "small"  # the value of Cfai.local that selects the downloaded model
 LOCAL_ACCOUNT = "local"
@@ -88,6 +92,8 @@ class OpenAIServer(NamedTuple):
         """Add a hint that fits this server to an error, and return the error."""
         from ..workers_ai.error_mapping import is_wrong_address
 
+        if error.scope:  # a class server has given the next step
+            return error
         if is_wrong_address(error):
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
@@ -101,91 +107,28 @@ class OpenAIServer(NamedTuple):
 def configured_server(
     settings: Cfai, environ: Mapping[str, str] | None = None
 ) -> OpenAIServer | None:
-    """Return the server set in the environment or settings, or None if no server is set."""
-    env_url = get_environment(environ).get(SERVER_URL_VARIABLE, "").strip()
+    """Return the server set in the environment or settings, or None if no server is set.
+
+    A class server in the environment replaces a server in the settings.
+
+    Raises:
+        InvalidOptionError: The URL is not valid, or a class server is set in the same place.
+    """
+    environ = get_environment(environ)
+    env_url = environ.get(SERVER_URL_VARIABLE, "").strip()
+    if not env_url and not settings.base_url:
+        return None
+    has_env_class = bool(environ.get(CLASS_SERVER_VARIABLE, "").strip())
     if env_url:
+        if has_env_class:
+            raise server_conflict(CLASS_SERVER_VARIABLE, SERVER_URL_VARIABLE)
         return OpenAIServer(normalize_base_url(env_url, SERVER_URL_VARIABLE), SERVER_URL_VARIABLE)
-    if settings.base_url:
+    if not has_env_class:
+        if settings.class_server:
+            raise server_conflict("Cfai.class_server", "Cfai.base_url")
         origin = _(settings.get_origin("base_url"))
         return OpenAIServer(normalize_base_url(settings.base_url, origin), origin)
     return None
-
-
-def normalize_base_url(text: str, source: str = "") -> str:
-    """Return a base URL without the path that the client appends.
-
-    `source` is the file or variable that contains the text, for error messages.
-
-    Raises:
-        InvalidOptionError: The text is not a server URL. The message does not include the text,
-            because it may be a key.
-    """
-    parts = _split_url(text.strip())
-    if "@" in parts.netloc or not _is_base_url(parts, text):
-        raise _address_error(source, "http://127.0.0.1:9090/v1")
-    return parts.geturl().rstrip("/").removesuffix(CHAT_PATH)
-
-
-def _is_base_url(parts: SplitResult, url: str) -> bool:
-    """Return whether a URL has a host, and paths can be appended to it."""
-    has_host = parts.scheme in ("http", "https") and bool(parts.hostname)
-    return has_host and "?" not in url and "#" not in url
-
-
-def _address_error(source: str, example: str) -> InvalidOptionError:
-    cause = _("Not a valid server address")
-    return InvalidOptionError(
-        _("In {source}: {cause}").format(source=source, cause=cause) if source else cause,
-        _("Use an address such as {example}, without a key.").format(example=example),
-    )
-
-
-def mask_secrets(url: str) -> str:
-    """Return a URL without its user name, password, query and fragment."""
-    masked = USER_PATTERN.sub(r"\1…@", url)
-    address = QUERY_PATTERN.split(masked, maxsplit=1)[0]
-    return address if address == masked else f"{address}?…"
-
-
-def _check_encryption(url: str, source: str, environ: Environment) -> str:
-    """Return a URL to which a token or key is sent.
-
-    Raises:
-        InvalidOptionError: The URL is not valid. Or it is for plain HTTP to another computer, so
-            that others in the network could read the token, and the environment does not allow it.
-    """
-    parts = _split_url(url)
-    if not _is_base_url(parts, url):
-        raise _address_error(source, "https://api.cloudflare.com/client/v4")
-    is_encrypted = parts.scheme.lower() != "http"
-    if is_encrypted or _is_loopback(parts.hostname or "") or environ.get(ALLOW_HTTP_VARIABLE):
-        return url
-    raise InvalidOptionError(
-        _("The address in {source} is not encrypted, so others could read the token").format(
-            source=source
-        ),
-        _("Use https. If you trust the network, set {variable}=1.").format(
-            variable=ALLOW_HTTP_VARIABLE
-        ),
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name
-        return False
-
-
-def _split_url(text: str) -> SplitResult:
-    try:
-        parts = urlsplit(text)
-        _port = parts.port  # raises ValueError if the port is not valid
-    except ValueError:
-        return urlsplit("")
-    return parts
 
 
 def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environment) -> Secret:
@@ -199,7 +142,10 @@ def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environme
     """
     from ..secret_patterns import contains_prefixed_token
 
-    key = environ.get_secret(SERVER_KEY_VARIABLE) or store.server_key(server.base_url)
+    key = environ.get_secret(SERVER_KEY_VARIABLE)
+    is_from_environment = server.source == SERVER_URL_VARIABLE
+    check_environment_key(key, server.name, is_address_from_environment=is_from_environment)
+    key = key or store.server_key(server.base_url)
     if not key.matches(PRINTABLE):
         raise InvalidOptionError(
             _("The key for {server} contains spaces or special characters").format(
@@ -236,6 +182,7 @@ class Backend:
     None if nothing is recorded. `is_network_allowed` returns whether live calls are allowed. If
     they are not, the local model is not started. `acquire_slot(account, model)` reserves the next
     slot of the rate limiter. It returns the delay until that slot, or None if there is no delay.
+    `save_class_status(account, budget, spent)` stores what a class server reports, in neurons.
     """
 
     def __init__(
@@ -257,8 +204,10 @@ class Backend:
         self._client_key: object = None
         self.client_account = ""  # hash of the account used by the newest client
         self._cached_credentials: tuple[int, Credentials] | None = None
+        self._cached_class: tuple[object, ClassCredentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
+        self.save_class_status: Callable[[str, float, float], None] = lambda *_figures: None
         self._field_names: dict[str, FieldNames] = {}  # by base URL
         self.get_transport_wrapper: Callable[[], WrapTransport | None] = lambda: None
         self.is_network_allowed: Callable[[], bool] = lambda: True
@@ -270,7 +219,7 @@ class Backend:
 
     @property
     def is_cloudflare(self) -> bool:
-        """Whether Workers AI answers."""
+        """Whether Workers AI answers, through a class server or not."""
         return not self.is_local and self.server is None
 
     @property
@@ -279,6 +228,13 @@ class Backend:
         if self.local_server is not None:
             return None
         return configured_server(self._settings, self.environ)
+
+    @property
+    def class_server(self) -> ClassServer | None:
+        """The class server that answers, or None if another backend answers."""
+        if self.local_server is not None:
+            return None
+        return configured_class_server(self._settings, self.environ)
 
     @property
     def free_note(self) -> str:
@@ -305,6 +261,14 @@ class Backend:
         name = requested or course.gateway or self._settings.gateway
         if not name or name == NO_GATEWAY or (self.is_local and not requested):
             return None
+        class_server = self.class_server
+        if class_server is not None:
+            raise InvalidOptionError(
+                _("Gateway {name} can't be used: calls go to the class server {server}").format(
+                    name=name, server=class_server.name
+                ),
+                _("Leave out --gateway, or use --gateway off. Your teacher can set a gateway."),
+            )
         if self.is_local or self.server:
             raise InvalidOptionError(
                 _("Gateway {name} sends requests to Workers AI, but another server is set").format(
@@ -328,7 +292,8 @@ class Backend:
         If `server` is None, the client is for Workers AI or the local model.
         """
         env_values = self.environ.hash_variables(ENVIRONMENT)
-        key = (wrap_transport, self._settings.timeout, server, env_values)
+        settings = self._settings
+        key = (wrap_transport, settings.timeout, server, settings.class_server, env_values)
         if self._client is None or key != self._client_key:
             self._close_client()
             self._client, self._client_key = self.new_client(server, wrap_transport), key
@@ -345,6 +310,11 @@ class Backend:
             return self._local_client(self.local_server, wrap_transport)
         if server is not None:
             return self._server_client(server, wrap_transport)
+        class_server = self.class_server
+        if class_server is not None:
+            class_credentials = self.class_credentials(class_server)
+            self.client_account = class_credentials.account
+            return self._class_client(class_credentials, wrap_transport)
         credentials = self.credentials()
         self.client_account = account_hash(credentials.account_id)
         return self._cloudflare_client(credentials, wrap_transport)
@@ -360,11 +330,24 @@ class Backend:
             self._cached_credentials = key, self.credential_store.find()
         return self._cached_credentials[1]
 
+    def class_credentials(self, server: ClassServer) -> ClassCredentials:
+        """Return the student's key for a class server, cached until the environment changes.
+
+        Raises:
+            MissingCredentialsError: There is no key for this server.
+            InvalidOptionError: The key is not valid, or the address is not encrypted.
+        """
+        key = self.environ.hash_variables(ENVIRONMENT), server
+        if self._cached_class is None or self._cached_class[0] != key:
+            credentials = find_class_credentials(server, self.credential_store, self.environ)
+            self._cached_class = key, credentials
+        return self._cached_class[1]
+
     def billing_account(self) -> str:
         """Return the identifier of the account that calls are billed to.
 
-        This is the hash of the Cloudflare account ID or of another server's URL. For the local
-        model, it is "local".
+        This is the hash of the Cloudflare account ID, of another server's URL, or of a class
+        server's URL and the student's key. For the local model, it is "local".
 
         Raises:
             MissingCredentialsError: No account is set.
@@ -373,6 +356,9 @@ class Backend:
             return LOCAL_ACCOUNT
         if self.server is not None:
             return account_hash(self.server.base_url)
+        class_server = self.class_server
+        if class_server is not None:
+            return self.class_credentials(class_server).account
         return account_hash(self.credentials().account_id)
 
     def account_or_empty(self) -> str:
@@ -406,7 +392,7 @@ class Backend:
         self.client_account = account_hash(server.base_url)
         api_key = api_key_for(server, self.credential_store, self.environ)
         if api_key:
-            _check_encryption(server.base_url, server.source, self.environ)
+            check_encryption(server.base_url, server.source, self.environ)
         client = WorkersAI.openai_compatible(
             server.base_url,
             api_key,
@@ -418,6 +404,39 @@ class Backend:
         client.share_field_names(self._field_names.setdefault(server.base_url, {}))
         return client
 
+    def _class_client(
+        self, credentials: ClassCredentials, wrap_transport: WrapTransport | None = None
+    ) -> "WorkersAI":
+        from ..workers_ai.client import WorkersAI
+
+        account = credentials.account
+        client = WorkersAI.class_server(
+            credentials.server.url,
+            credentials.key,
+            timeout=self._settings.timeout,
+            transport=_wrap(self._transport, wrap_transport),
+        )
+        client.set_rate_limiter(lambda model: self._acquire_slot(account, model))
+        client.observe_class_status(
+            lambda budget, spent: self.save_class_status(account, budget, spent)
+        )
+        return client
+
+    def fetch_class_status(
+        self, credentials: ClassCredentials, on_retry: OnRetry | None = None
+    ) -> ClassStatus:
+        """Return a student's name and neurons today from the class server, and store them.
+
+        Raises:
+            AuthenticationError: The class server does not accept the key.
+            WorkersAIError: The request failed, or the address is not that of a class server.
+        """
+        with self._class_client(credentials) as client:
+            try:
+                return client.fetch_class_status(on_retry)
+            except CfaiError as error:
+                raise credentials.server.with_hint(error) from None
+
     def _cloudflare_client(
         self, credentials: Credentials, wrap_transport: WrapTransport | None = None
     ) -> "WorkersAI":
@@ -427,7 +446,7 @@ class Backend:
         client = WorkersAI(
             credentials.account_id,
             credentials.api_token,
-            base_url=_check_encryption(base_url, API_URL_VARIABLE, self.environ),
+            base_url=check_encryption(base_url, API_URL_VARIABLE, self.environ),
             timeout=self._settings.timeout,
             transport=_wrap(self._transport, wrap_transport),
         )
@@ -439,6 +458,9 @@ class Backend:
         """Add a hint that fits the current backend to an error, and return the error."""
         if self.server is not None:
             return self.server.with_hint(error)
+        class_server = self.class_server
+        if class_server is not None:
+            return class_server.with_hint(error)
         if self.is_local and isinstance(error, ContextLengthError):
             error.hint = _(HINTS[ContextLengthError])
         return error
@@ -463,7 +485,7 @@ class Backend:
 
     def invalidate_credentials(self) -> None:
         """Discard the cached credentials and client. Calls in progress are not affected."""
-        self._cached_credentials = self._client_key = None
+        self._cached_credentials = self._cached_class = self._client_key = None
         self._on_change()
 
     def ensure_local_server(self) -> None:

@@ -56,6 +56,11 @@ class BatchApiJob:
 
     def check_model_support(self) -> None:
         """Raise InvalidOptionError if the model does not support the Batch API."""
+        if self._session.backend.class_server is not None:
+            raise InvalidOptionError(
+                _("The class server does not offer {feature}").format(feature=_("the Batch API")),
+                _("Leave out queue=True."),
+            )
         if self._session.backend.is_cloudflare and self._plan.model.supports_batch_api:
             return
         models = self._session.catalog().models

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, str] = {
     "ask": mark("send one prompt and show the answer"),
-    "login": mark("enter, verify and save the account ID and API token"),
-    "logout": mark("delete the saved account ID and API token"),
+    "login": mark("enter, verify and save the account ID and API token, or the key of a server"),
+    "logout": mark("delete the saved account ID, API token and keys"),
     "status": mark("show the settings in use and where each value comes from"),
     "models": mark("list the models and their prices"),
     "panel": mark("open the panel: account, model, settings and neurons used today"),
@@ -218,10 +218,13 @@ def _reject_token(name: str, words: Sequence[str]) -> None:
         )
 
 
+LOGIN_OPTIONS = ("--from", "--server", "--class")
+
+
 def _is_valid_login_line(words: Sequence[str]) -> bool:
     """Return whether the words after `login` are valid.
 
     The user may type one option with its value, only help flags, or nothing.
     """
-    is_option_with_value = len(words) == 2 and words[0] in ("--from", "--server")  # noqa: PLR2004
+    is_option_with_value = len(words) == 2 and words[0] in LOGIN_OPTIONS  # noqa: PLR2004
     return is_option_with_value or not set(words) - HELP_FLAGS

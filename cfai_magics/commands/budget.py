@@ -4,12 +4,12 @@ from argparse import Namespace
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_duration, format_neurons
+from ..display.tables import Table, format_class_report, format_duration, format_neurons
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..pricing.limits import parse_neurons
 from ..session.session import Session
-from ..types.usage import Limit, Scope
+from ..types.usage import DayUsage, Limit, Scope
 
 OPTIONS = (
     Option(
@@ -29,6 +29,7 @@ SCOPE_LABELS = {
     "free": mark("today's free quota"),
     "cell": mark("each call"),
 }
+CLASS_LABEL = mark("today, your class budget")
 
 
 def run(frontend: Frontend, options: Namespace) -> Table | str:
@@ -45,13 +46,14 @@ def run(frontend: Frontend, options: Namespace) -> Table | str:
     scope = _select_scope(frontend, options)
     amount = None if options.amount == "off" else parse_neurons(options.amount)
     session.accounting.ledger.budgets.set(scope, amount, session.notebook)
-    return _show_budgets(session)
+    return _show_budgets(session, amount or 0.0)
 
 
-def _show_budgets(session: Session) -> Table | str:
+def _show_budgets(session: Session, new_budget: float = 0.0) -> Table | str:
+    """Return a table of the budgets. `new_budget`, in neurons, is the one that was just set."""
     free_note = session.backend.free_note
     if not free_note:
-        return _build_table(session)
+        return _build_table(session, new_budget)
     limits = session.accounting.ledger.budgets.limits(session.accounting.get_context())
     if not limits:
         return _("No budget is set. {note}").format(note=free_note)
@@ -75,30 +77,53 @@ def _select_scope(frontend: Frontend, options: Namespace) -> Scope:
     return "session" if options.session else "notebook" if options.notebook else "day"
 
 
-def _build_table(session: Session) -> Table:
+def _build_table(session: Session, new_budget: float) -> Table:
+    session.fetch_class_usage()
     day_usage = session.accounting.day_usage()
-    note = _("The day ends at 00:00 UTC, in {duration}.").format(
-        duration=format_duration(day_usage.seconds_left)
-    )
-    if day_usage.is_closed:
-        closed_note = _(
-            "Cloudflare reported that today's free neurons are used up. After a plan change, run "
-            "%cfai budget reopen."
+    notes = [
+        _("The day ends at 00:00 UTC, in {duration}.").format(
+            duration=format_duration(day_usage.seconds_left)
         )
-        note = f"{note} {closed_note}"
+    ]
+    if day_usage.is_class:
+        notes += _class_notes(session, day_usage, new_budget)
+    elif day_usage.is_closed:
+        notes.append(
+            _(
+                "Cloudflare reported that today's free neurons are used up. After a plan change, "
+                "run %cfai budget reopen."
+            )
+        )
     return Table(
         tuple(map(_, COLUMNS)),
         tuple(map(_format_row, session.accounting.limits(day_usage))),
-        note,
+        " ".join(notes),
         NUMBER_COLUMNS,
     )
 
 
+def _class_notes(session: Session, day_usage: DayUsage, new_budget: float) -> list[str]:
+    """Return notes on the budget that the class server gives a student."""
+    figure = day_usage.class_figure
+    if figure is None:
+        return [_("The class server has not reported your budget yet. Run %cfai status.")]
+    notes = []
+    if new_budget > figure.budget:
+        notes.append(
+            _("The class server allows you {neurons:,.0f} neurons a day.").format(
+                neurons=figure.budget
+            )
+        )
+    report_note = format_class_report(figure, session.now())
+    return [*notes, report_note] if report_note else notes
+
+
 def _format_row(limit: Limit) -> tuple[str, ...]:
     remaining = format_neurons(max(0.0, limit.remaining))
-    label = _(SCOPE_LABELS[limit.scope])
+    label = CLASS_LABEL if limit.source == "class" else SCOPE_LABELS[limit.scope]
+    text = _(label)
     return (
-        _("{budget} (course)").format(budget=label) if limit.from_course else label,
+        _("{budget} (course)").format(budget=text) if limit.source == "course" else text,
         f"{limit.neurons:,.0f}",
         format_neurons(limit.spent),
         remaining,

@@ -2,16 +2,18 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
 from .. import state_files
+from ..backends.class_server import ClassServer
 from ..backends.selector import describe_token
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_date
+from ..display.tables import Table, format_date, format_neurons
 from ..errors import CfaiError, MissingCredentialsError, SetupError
 from ..i18n import _, mark, ngettext
 from ..notebook import describe_front_end
@@ -38,10 +40,6 @@ MAX_LIST_AGE_DAYS = 30
 MAX_LISTED_FINDINGS = 5
 MAX_CHECKED_BYTES = 16_000_000  # checking a 142 MB file (a million calls) took up to 15 s
 FULL_NOTE = mark("%cfai doctor --full checks every page")
-REVOKE_HINT = mark(
-    "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
-    "login with a new one."
-)
 CheckResult = tuple[str, str]  # the result, and what to do ("" if there is no problem)
 
 
@@ -142,6 +140,10 @@ def _check_backend(session: Session) -> CheckResult:
     if session.backend.server is not None:
         server = session.backend.server
         return _("{url}, from {source}").format(url=server.base_url, source=server.source), ""
+    class_server = session.backend.class_server
+    if class_server is not None:
+        message = _("the class server {url}, from {source}")
+        return message.format(url=class_server.url, source=class_server.source), ""
     gateway = session.backend.resolve_gateway()
     if gateway:
         return _("Workers AI through {gateway}").format(gateway=gateway.label), ""
@@ -156,6 +158,11 @@ def _check_course(session: Session) -> CheckResult:
 
 
 def _check_credentials(session: Session) -> CheckResult:
+    class_server = session.backend.class_server
+    if class_server is not None:
+        key = session.backend.class_credentials(class_server)
+        message = _("key {key}, from {source}")
+        return message.format(key=key.masked_key, source=key.source), ""
     try:
         credentials = session.backend.credential_store.find()
     except MissingCredentialsError:
@@ -169,8 +176,12 @@ def _check_credentials(session: Session) -> CheckResult:
 def _check_token(session: Session) -> CheckResult:
     """Ask Cloudflare whether the token is valid and which permissions it has.
 
-    `_check_credentials` reports missing credentials.
+    A class server is asked whether the key is valid. `_check_credentials` reports missing
+    credentials.
     """
+    class_server = session.backend.class_server
+    if class_server is not None:
+        return _check_class_key(session, class_server)
     try:
         credentials = session.backend.credential_store.find()
     except SetupError:
@@ -187,6 +198,20 @@ def _check_token(session: Session) -> CheckResult:
         )
     facts = _("{result}; {note}")
     return facts.format(result=description, note=_describe_usage_access(session)), ""
+
+
+def _check_class_key(session: Session, server: ClassServer) -> CheckResult:
+    try:
+        credentials = session.backend.class_credentials(server)
+    except SetupError:
+        return _("not checked: there is no key"), ""
+    status = session.backend.fetch_class_status(credentials)
+    message = _("the key of {name} is valid; {spent} of {budget} neurons used today")
+    return message.format(
+        name=status.name,
+        spent=format_neurons(status.spent),
+        budget=format_neurons(status.budget),
+    ), ""
 
 
 def _describe_usage_access(session: Session) -> str:
@@ -337,7 +362,8 @@ def _check_notebook(session: Session, path_text: str) -> CheckResult:
     if not findings:
         return _("no secrets in {path}").format(path=path), ""
     message = _("{path} contains {secrets}")
-    return message.format(path=path, secrets=_format_findings(findings)), _(REVOKE_HINT)
+    hints = dict.fromkeys(finding.hint for finding in findings)
+    return message.format(path=path, secrets=_format_findings(findings)), " ".join(hints)
 
 
 def _format_findings(findings: list[SecretFinding]) -> str:
@@ -353,6 +379,10 @@ def _format_findings(findings: list[SecretFinding]) -> str:
 
 def _iter_secrets(session: Session) -> Iterator[tuple[str, Secret]]:
     """Yield the name and value of each secret in use."""
+    with suppress(CfaiError):
+        class_server = session.backend.class_server
+        if class_server is not None:
+            yield _("the class key in use"), session.backend.class_credentials(class_server).key
     try:
         yield _("the API token in use"), session.backend.credential_store.find().api_token
     except CfaiError:

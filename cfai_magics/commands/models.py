@@ -89,9 +89,11 @@ def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog,
     """Return the catalog and a note on the catalog's date.
 
     The catalog is requested from Cloudflare, unless `refresh` is false and the cached catalog is
-    from today. If the request fails, return the cached or built-in catalog.
+    from today. A class server is always asked, because its teacher can change the list. If the
+    request fails, return the cached or built-in catalog.
     """
     cached_catalog = frontend.session.catalog()
+    refresh = refresh or frontend.session.backend.class_server is not None
     if cached_catalog.source != "shipped" and _is_from_today(cached_catalog) and not refresh:
         return cached_catalog, _("List from {date}.").format(date=format_date(cached_catalog.date))
     try:

@@ -3,11 +3,13 @@
 from argparse import Namespace
 
 from .. import __version__
-from ..backends.selector import API_URL_VARIABLE, mask_secrets
+from ..backends.addresses import mask_secrets
+from ..backends.class_server import ClassServer
+from ..backends.selector import API_URL_VARIABLE
 from ..chat.frontend import Frontend
 from ..course import CoursePolicy
-from ..display.tables import Table, format_date
-from ..errors import SetupError
+from ..display.tables import Table, format_date, format_neurons
+from ..errors import CfaiError, SetupError
 from ..i18n import _, mark
 from ..pricing.catalog import SOURCE_LABELS
 from ..session.session import Session
@@ -23,7 +25,8 @@ BUDGET_LABELS = {
     "day": mark("{neurons:,.0f} per day"),
 }
 SEPARATE_ROW_SETTINGS = {
-    *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
+    *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "class_server"),
+    "recording",
 }
 MAX_VALUE_CHARS = 60  # longer values are shortened in the table
 Row = tuple[str, str, str]
@@ -61,6 +64,9 @@ def _backend_rows(session: Session) -> list[Row]:
     server = backend.server
     if server is not None:
         return [(_("answers from"), server.base_url, server.source)]
+    class_server = backend.class_server
+    if class_server is not None:
+        return _class_rows(session, class_server)
     api_url = backend.environ.get(API_URL_VARIABLE)
     rows = [(_("address"), mask_secrets(api_url), API_URL_VARIABLE)] if api_url else []
     rows += _gateway_rows(session)
@@ -69,6 +75,25 @@ def _backend_rows(session: Session) -> list[Row]:
     except SetupError as error:
         return [*rows, (_("account"), _("none"), error.format_line())]
     return [*rows, (_("account"), f"…{credentials.account_suffix}", credentials.source)]
+
+
+def _class_rows(session: Session, server: ClassServer) -> list[Row]:
+    """Return the rows for a class server, which is asked for the name and the budget."""
+    rows = [(_("class server"), server.url, server.source)]
+    try:
+        credentials = session.backend.class_credentials(server)
+    except SetupError as error:
+        return [*rows, (_("key"), _("none"), error.format_line())]
+    rows.append((_("key"), credentials.masked_key, credentials.source))
+    try:
+        status = session.backend.fetch_class_status(credentials)
+    except CfaiError as error:
+        return [*rows, (_("student"), _("unknown"), error.format_line())]
+    budget = _("{spent} of {budget} neurons used today").format(
+        spent=format_neurons(status.spent), budget=format_neurons(status.budget)
+    )
+    source = _("the class server")
+    return [*rows, (_("student"), status.name, source), (_("class budget"), budget, source)]
 
 
 def _gateway_rows(session: Session) -> list[Row]:

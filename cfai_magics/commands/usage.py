@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_neurons
+from ..display.tables import Table, format_class_report, format_neurons
 from ..display.text import TextLines
 from ..display.usage_table import UsageReport
 from ..errors import InvalidOptionError, StorageError
@@ -18,6 +18,7 @@ from ..pricing.prices import to_usd
 from ..session.session import Session
 from ..state_files import describe_error
 from ..storage.usage_queries import GroupBy, Total
+from ..types.usage import DayUsage
 
 OPTIONS = (
     Option(
@@ -51,6 +52,7 @@ TITLES = {
     "day": mark("Neurons by day {period}"),
     "task": mark("Neurons by task {period}"),
 }
+DOLLAR_NOTE = mark("The US$ column shows the price before free neurons are deducted.")
 LAG_NOTE = mark(
     "Cloudflare's figures are a few minutes old and include calls from other programs."
 )
@@ -78,11 +80,16 @@ def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLin
     group: GroupBy = options.by or ("model" if options.period == "today" else "day")
     totals = session.accounting.ledger.history.totals(group, DAYS_BY_PERIOD[options.period])
     title = _(TITLES[group]).format(period=_(PERIOD_LABELS[options.period]))
+    is_today = options.period == "today"
+    class_usage = session.fetch_class_usage() if is_today else session.class_usage()
     notes = (
         _summary_note(totals, options.period),
+        "" if class_usage else _(DOLLAR_NOTE),
         _replayed_note(session, DAYS_BY_PERIOD[options.period]),
     )
     note = " ".join(filter(None, notes)) if totals else _empty_note(options.period)
+    if class_usage and is_today:
+        note = f"{note} {_class_note(session, class_usage)}"
     return UsageReport(group, tuple(map(_build_row, totals)), title, note)
 
 
@@ -106,6 +113,25 @@ def _replayed_note(session: Session, days: int | None) -> str:
     ).format(count=count)
 
 
+def _class_note(session: Session, day_usage: DayUsage) -> str:
+    """Return sentences on a student's class budget and what is used of it."""
+    figure = day_usage.class_figure
+    if figure is None:
+        return _("Your class budget is not known yet. Run %cfai status.")
+    used = _("{used} of your class budget of {budget:,.0f} neurons are used today.").format(
+        used=format_neurons(day_usage.spent), budget=figure.budget
+    )
+    elsewhere = _("{neurons} of them are from other devices or programs.").format(
+        neurons=format_neurons(day_usage.elsewhere)
+    )
+    sentences = (
+        used,
+        elsewhere if day_usage.elsewhere else "",
+        format_class_report(figure, session.now()),
+    )
+    return " ".join(filter(None, sentences))
+
+
 def _build_row(total: Total) -> tuple[str, int, int, int, float, float, float, float]:
     return (
         total.name,
@@ -121,7 +147,7 @@ def _summary_note(totals: list[Total], period: str) -> str:
         for cost_basis in ("billed", "estimated")
     )
     count = sum(total.calls for total in totals)
-    sums = ngettext(
+    return ngettext(
         "{count:,} call {period}: {billed} neurons billed, {estimated} estimated.",
         "{count:,} calls {period}: {billed} neurons billed, {estimated} estimated.",
         count,
@@ -131,8 +157,6 @@ def _summary_note(totals: list[Total], period: str) -> str:
         billed=format_neurons(billed),
         estimated=format_neurons(estimated),
     )
-    dollar_note = _("The US$ column shows the price before free neurons are deducted.")
-    return f"{sums} {dollar_note}"
 
 
 class _LineBuffer:
@@ -169,7 +193,16 @@ def _format_timestamp(timestamp: float) -> str:
 
 
 def _compare_with_account(session: Session) -> Table:
-    """Return a table that compares today's neurons by model in the ledger and at Cloudflare."""
+    """Return a table that compares today's neurons by model in the ledger and at Cloudflare.
+
+    Raises:
+        InvalidOptionError: A class server answers, which does not show the account's figures.
+    """
+    if session.class_usage():
+        raise InvalidOptionError(
+            _("The class server does not show the figures of its account"),
+            _("%cfai usage shows your class budget and what you have used of it."),
+        )
     account_neurons = session.fetch_account_usage()
     account = session.accounting.get_context().account
     totals = session.accounting.ledger.history.totals("model", 1, account)

@@ -262,6 +262,9 @@ def _retirement_notes(session: Session, interactions: Sequence[Interaction]) -> 
     }
     # Models on other servers have names without "@" and are not in the catalog.
     listed_names = sorted(name for name in recorded_models if name.startswith("@"))
+    if session.backend.class_server is not None:  # it lists only the models of the class
+        names = {model.name for model in catalog.models}
+        listed_names = [name for name in listed_names if name in names]
     return [line for name in listed_names for line in _describe_retirement(name, catalog)]
 
 

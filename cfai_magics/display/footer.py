@@ -16,6 +16,7 @@ from .tables import (
     format_account_figure,
     format_cost,
     format_date,
+    format_day_budget,
     format_duration,
     format_neurons,
     format_rounded_neurons,
@@ -180,7 +181,9 @@ def _list_recording(recording: RecordingInfo) -> list[str]:
 
 def is_near_limit(day_usage: DayUsage) -> bool:
     """Return whether most of today's neurons are used, by this ledger or by the whole account."""
-    used = day_usage.billed + day_usage.estimated + day_usage.reserved
+    if day_usage.limit is None:
+        return day_usage.is_closed
+    used = day_usage.billed + day_usage.estimated + day_usage.reserved + day_usage.elsewhere
     account_neurons = day_usage.account.neurons if day_usage.account else 0.0
     return (
         day_usage.is_closed
@@ -191,8 +194,8 @@ def is_near_limit(day_usage: DayUsage) -> bool:
 
 def format_day_usage(day_usage: DayUsage) -> str:
     """Return text with today's neurons and the time until the daily reset."""
-    used = format_neurons(day_usage.billed + day_usage.estimated)
-    limit = f"{day_usage.limit:,.0f}"
+    used = format_neurons(day_usage.billed + day_usage.estimated + day_usage.elsewhere)
+    limit = format_day_budget(day_usage)
     if day_usage.estimated:
         used = _("{neurons} ({estimated} estimated)").format(
             neurons=used, estimated=format_neurons(day_usage.estimated)

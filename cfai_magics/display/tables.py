@@ -11,9 +11,10 @@ from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
 from ..texts import format_percent, pad_left, pad_right, text_width
-from ..types.usage import AccountFigure, CostBasis
+from ..types.usage import AccountFigure, ClassFigure, CostBasis, DayUsage
 
 MimeBundle = Mapping[str, Any]  # maps MIME types to content
+RECENT_SECONDS = 60
 MIN_NEURONS = 1e-9  # smaller amounts are treated as rounding errors
 MONTH_NAMES = (
     *(mark("Jan"), mark("Feb"), mark("Mar"), mark("Apr"), mark("May"), mark("Jun")),
@@ -25,6 +26,11 @@ COST_TEXTS: Mapping[CostBasis | None, str] = {
     "replayed": mark("{neurons} neurons replayed"),
     "local": mark("no neurons"),
     None: mark("{neurons} neurons"),
+}
+DAY_BUDGET_TEXTS = {
+    "user": mark("your budget of {limit:,.0f}"),
+    "course": mark("the course budget of {limit:,.0f}"),
+    "class": mark("your class budget of {limit:,.0f}"),
 }
 MUTED_STYLE = "color:var(--jp-ui-font-color2,GrayText);font-size:90%"
 
@@ -131,6 +137,28 @@ def format_account_figure(figure: AccountFigure) -> str:
     )
 
 
+def format_class_report(figure: ClassFigure, now: datetime) -> str:
+    """Return a sentence with the time of a class server's report, or "" if it is recent."""
+    reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
+    if (now - reported_at).total_seconds() < RECENT_SECONDS:
+        return ""
+    return _("The class server did not answer; your class budget is as of {time} UTC.").format(
+        time=f"{reported_at:%Y-%m-%d %H:%M}"
+    )
+
+
+def format_day_budget(day_usage: DayUsage) -> str:
+    """Return text that gives the day's limit and its source, such as "your class budget of 300".
+
+    The free neurons are only a number.
+    """
+    if day_usage.limit is None:
+        return _("your class budget")
+    if day_usage.limit_source == "free":
+        return f"{day_usage.limit:,.0f}"
+    return _(DAY_BUDGET_TEXTS[day_usage.limit_source]).format(limit=day_usage.limit)
+
+
 def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:
     """Return a number of neurons as text, marked as billed, estimated or replayed."""
     return _(COST_TEXTS[cost_basis]).format(neurons=format_neurons(neurons))
@@ -167,6 +195,8 @@ def format_duration(seconds: float) -> str:
 def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
     """Return a line with the reason for a delay and the seconds until the next attempt."""
     cause = error.cause.rstrip(".。")
+    if error.scope:
+        cause = _("Waiting for the class… {cause}").format(cause=cause)
     if attempt == 1:  # the delay before the first attempt is due to the rate limit
         return _("{cause}; sending in {seconds:.0f} s").format(cause=cause, seconds=delay)
     return _("{cause}; attempt {attempt} in {seconds:.0f} s").format(

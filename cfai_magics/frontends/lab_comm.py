@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..types.usage import DayUsage, Limit, Model
     from .completion import CfaiMatcher
 
-BillingTarget = Literal["account", "local", "elsewhere", "none", "unknown"]
+BillingTarget = Literal["account", "class", "local", "elsewhere", "none", "unknown"]
 MessageHandler = Callable[["Request"], dict[str, Any]]
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
 # The target name is also used as the comm ID. A reloaded page can therefore recognize the comm
@@ -38,20 +38,23 @@ class Request(NamedTuple):
 def build_state(session: "Session") -> dict[str, Any]:
     """Return a dict with the billing target, the model and today's usage.
 
-    The value of `day` is today's usage, or None if calls are not billed to an account.
+    The value of `day` is today's usage, or None if calls are not billed to an account, or if the
+    budget of a student is unknown.
     """
     from ..redaction import redact_tokens
 
-    billing_target, day_usage = _get_billing_target(session), None
+    billing_target, day_json = _get_billing_target(session), None
     if billing_target == "account":
         try:
-            day_usage = _day_usage_to_json(session, session.day_usage())
+            day_usage = session.day_usage()
+            billing_target = "class" if day_usage.is_class else "account"
+            day_json = _day_usage_to_json(session, day_usage)
         except CfaiError as error:
             billing_target = "none" if isinstance(error, MissingCredentialsError) else "unknown"
     return {
         "payer": billing_target,
         "model": redact_tokens(_get_model_name(session)),
-        "day": day_usage,
+        "day": day_json,
     }
 
 
@@ -71,11 +74,13 @@ def _get_model_name(session: "Session") -> str:
         return session.settings.model
 
 
-def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, Any]:
-    """Return a dict with today's usage in neurons.
+def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, Any] | None:
+    """Return a dict with today's usage in neurons, or None if the limit is unknown.
 
     The value of `reserved` does not include the neurons in `running`.
     """
+    if day_usage.limit is None:
+        return None
     running_neurons = sum(call.usage.neurons or 0.0 for call in session.active_calls)
     account_figure = day_usage.account
     return {
@@ -83,7 +88,9 @@ def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, A
         "estimated": day_usage.estimated,
         "running": running_neurons,
         "reserved": max(0.0, day_usage.reserved - running_neurons),
+        "elsewhere": day_usage.elsewhere,
         "limit": day_usage.limit,
+        "source": day_usage.limit_source,
         "closed": day_usage.is_closed,
         "resets": 60 * round((session.now().timestamp() + day_usage.seconds_left) / 60),
         "account": {"neurons": account_figure.neurons, "reported": account_figure.reported_at}
@@ -99,21 +106,26 @@ def handle_today(request: Request) -> dict[str, Any]:
     session = request.session
     account = session.backend.billing_account()
     ledger = session.accounting.ledger
+    limits = session.accounting.limits(
+        ledger.day_usage(account), CallContext(account, session.notebook)
+    )
     return {
         "models": [
             {"name": row.name, "calls": row.calls, "neurons": row.neurons}
             for row in ledger.history.totals("model", 1, account)
         ],
         "hours": ledger.history.neurons_by_hour(account),
-        "budgets": [
-            _limit_to_json(limit)
-            for limit in ledger.budgets.limits(CallContext(account, session.notebook))
-        ],
+        "budgets": [_limit_to_json(limit) for limit in limits if limit.scope != "free"],
     }
 
 
 def _limit_to_json(limit: "Limit") -> dict[str, Any]:
-    return {"scope": limit.scope, "neurons": limit.neurons, "spent": limit.spent}
+    return {
+        "scope": limit.scope,
+        "source": limit.source,
+        "neurons": limit.neurons,
+        "spent": limit.spent,
+    }
 
 
 def handle_models(request: Request) -> dict[str, Any]:

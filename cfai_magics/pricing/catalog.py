@@ -217,6 +217,12 @@ class CatalogStore:
         self._catalog = save_cached(self._data_dir, exact_models, today)
         return self._catalog
 
+    def select(self, models: Iterable[Model]) -> Catalog:
+        """Return a catalog of these models as of today, with the properties in this catalog."""
+        listed = {model.name: model for model in self.current().models}
+        today = datetime.now(UTC).date().isoformat()
+        return Catalog(tuple(listed.get(m.name, m) for m in models), today, "live")
+
 
 def find_model(name: str, catalog: Catalog) -> Model:
     """Return the model with the given full name, or the only model whose name ends with `name`.

@@ -30,6 +30,12 @@ COURSE_LIMIT_NAMES = {
     "notebook": mark("the notebook's daily budget in cfai.toml"),
     "cell": mark("the budget per call in cfai.toml"),
 }
+CLASS_LIMIT_NAMES = {"day": mark("today's class budget")}
+NAMES_BY_SOURCE = {
+    "user": LIMIT_NAMES,
+    "course": COURSE_LIMIT_NAMES,
+    "class": CLASS_LIMIT_NAMES,
+}
 # From Cloudflare's limits page, which lists no limit for text-to-speech.
 REQUESTS_PER_MINUTE_BY_TASK = {
     "Automatic Speech Recognition": 720,
@@ -49,7 +55,7 @@ WINDOW_SECONDS = 61.0  # one minute, plus one second for the network latency of 
 
 def limit_name(limit: Limit) -> str:
     """Return the name of a limit for use in messages, in the user's language."""
-    return _((COURSE_LIMIT_NAMES if limit.from_course else LIMIT_NAMES)[limit.scope])
+    return _(NAMES_BY_SOURCE[limit.source][limit.scope])
 
 
 def parse_neurons(text: str) -> float:
@@ -275,7 +281,7 @@ def _remaining_text(limit: Limit) -> str:
 
 def _next_step(limit: Limit, alternative: str = "") -> str:
     alternative = alternative or _("shorten the prompt")
-    if limit.from_course:
+    if limit.source != "user":
         return _("{alternative}, or choose a cheaper model. Nothing was sent.").format(
             alternative=alternative.capitalize()
         )
@@ -292,12 +298,12 @@ def _next_step(limit: Limit, alternative: str = "") -> str:
 
 def cutoff_error(limit: Limit) -> BudgetCutoffError:
     """Return the error for an answer that was cut off because a limit is used up."""
-    if limit.scope == "cell" and not limit.from_course:
+    if limit.scope == "cell" and limit.source == "user":
         return BudgetCutoffError(
             _("The answer was cut off at the limit of {option}").format(option=limit_name(limit)),
             _("The partial answer is kept. Raise --max-neurons for a longer answer."),
         )
-    hint = _("The partial answer is kept.") if limit.from_course else ""
+    hint = _("The partial answer is kept.") if limit.source != "user" else ""
     return BudgetCutoffError(
         _("The answer was cut off because {limit} is used up").format(limit=limit_name(limit)),
         hint,

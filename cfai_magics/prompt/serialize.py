@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     },
     "DayUsage": {"is_closed": "closed"},
     "Embeddings": {"is_local": "local", **_PROVENANCE_KEYS},
-    "Limit": {"from_course": "of_course"},
+    "Limit": {"source": "of_course"},
     "Model": {"deprecation_date": "retires", "supports_batch_api": "queues"},
     "Provenance": {"request_fingerprint": "request", "asked_at": "asked", "recording": "recorded"},
     "RecordingInfo": {"is_local": "local"},
@@ -36,8 +36,13 @@ PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "Usage": {"cost_basis": "basis"},
     "Variant": {"repetition": "number"},
 }
+# Fields whose values were others in version 0.1.0.
+PROMPT_VALUES: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "Limit": {"source": lambda source: source == "course"},
+}
 # Fields that were added later, and are not part of prompts for the same reason.
 NEW_FIELDS = {
+    "DayUsage": {"limit_source", "is_class", "class_figure", "elsewhere"},
     "Model": {"reasoning_efforts"},
     "RecordingInfo": {"is_instant"},
     "Usage": {"has_estimated_tokens"},
@@ -301,8 +306,11 @@ def _dataclass_to_dict(value: Any) -> dict[str, Any]:
     is_ours = type(value).__module__.startswith("cfai_magics.")
     name = type(value).__name__ if is_ours else ""
     keys, new_fields = PROMPT_KEYS.get(name, {}), NEW_FIELDS.get(name, ())
+    values = PROMPT_VALUES.get(name, {})
     return {
-        keys.get(field.name, field.name): _convert_dataclasses(getattr(value, field.name))
+        keys.get(field.name, field.name): values.get(field.name, _convert_dataclasses)(
+            getattr(value, field.name)
+        )
         for field in fields(value)
         if field.name not in new_fields
     }

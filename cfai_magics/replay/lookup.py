@@ -83,15 +83,17 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
 
 def interaction_reject_reason(interaction: "Interaction") -> str:
     """Return the reason why an interaction must not be written, or "" if it may be written."""
-    from ..secret_patterns import contains_token
+    from ..secret_patterns import find_token
 
     line = interaction.to_line()
     if len(line) > MAX_INTERACTION_BYTES:
         return _("the answer has {size:,.1f} MB, and the maximum is {maximum:,.0f} MB").format(
             size=len(line) / 1e6, maximum=MAX_INTERACTION_BYTES / 1e6
         )
-    if contains_token(line.decode(errors="replace")) or any(
-        map(contains_token, interaction.reasoning_and_text)
-    ):
-        return _("the request or the answer seems to contain an API token")
+    for text in (line.decode(errors="replace"), *interaction.reasoning_and_text):
+        kind = find_token(text)
+        if kind is not None:
+            return _("the request or the answer seems to contain {token}").format(
+                token=_(kind.name)
+            )
     return ""

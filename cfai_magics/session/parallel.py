@@ -10,7 +10,6 @@ from typing import Generic, Self, TypeVar
 
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
-from ..i18n import _
 from ..pricing.limits import Admission, admit_all_or_none, extend_pool
 from ..pricing.prices import Cost
 from ..storage.ledger import POOL_TASK, CallContext, CallKey
@@ -202,7 +201,7 @@ def reserve_pool(
     def admit_pool(limits: Sequence[Limit], is_day_closed: bool) -> float:  # noqa: FBT001 - an AdmitCall
         nonlocal is_limited, reserved
         if is_day_closed:
-            raise accounting.quota_error(_("Today's free neurons are used up; nothing was sent"))
+            raise accounting.quota_error()
         limits = cell.add_to_limits(limits)
         is_limited = bool(limits)
         reserved = admit_all_or_none(costs, limits)

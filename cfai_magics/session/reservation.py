@@ -36,7 +36,15 @@ from ..pricing.prices import (
 )
 from ..storage.ledger import CallContext, CallOutcome, Ledger
 from ..types.messages import Request
-from ..types.usage import CHAT_TASK, ActiveCall, DayUsage, Limit, Model, Status, Usage
+from ..types.usage import (
+    CHAT_TASK,
+    ActiveCall,
+    DayUsage,
+    Limit,
+    Model,
+    Status,
+    Usage,
+)
 from .observers import Observers
 
 if TYPE_CHECKING:
@@ -157,11 +165,17 @@ class Accounting:
         return self.ledger.day_usage((context or self.get_context()).account)
 
     def limits(self, day_usage: DayUsage, context: CallContext | None = None) -> list[Limit]:
-        """Return the budgets that apply, plus the free quota if there is no daily budget."""
+        """Return the budgets that apply, plus the free quota if there is no daily budget.
+
+        A student of a class has a budget instead of the free quota, if it is known.
+        """
         limits = self.ledger.budgets.limits(context or self.get_context())
-        if any(limit.scope == "day" for limit in limits):
-            return limits
         used = day_usage.billed + day_usage.estimated + day_usage.reserved
+        if day_usage.class_figure is not None:
+            used += day_usage.elsewhere
+            return [*limits, Limit("day", day_usage.class_figure.budget, used, "class")]
+        if day_usage.limit is None or any(limit.scope == "day" for limit in limits):
+            return limits
         return [*limits, Limit("free", day_usage.limit, used)]
 
     def limit_warnings(self, day_usage: DayUsage) -> list[str]:
@@ -173,9 +187,13 @@ class Accounting:
         self.ledger.close_day(self.get_context().account)
         self.observers.notify()
 
-    def quota_error(self, cause: str) -> DailyQuotaError:
-        """Return the error for a used-up daily quota. The hint says when the quota renews."""
+    def quota_error(self, cause: str = "") -> DailyQuotaError:
+        """Return the error for a used-up daily quota. The hint says when the quota renews.
+
+        `cause` is what the server reported. It is "" if nothing was sent.
+        """
         time_left = format_duration(self.day_usage().seconds_left)
+        cause = cause or _("Today's free neurons are used up; nothing was sent")
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 
 
@@ -492,9 +510,7 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
     def admit_calls(limits: Sequence[Limit], is_day_closed: bool) -> list[float]:  # noqa: FBT001 - an AdmitCalls
         nonlocal is_limited
         if is_day_closed:
-            raise first.accounting.quota_error(
-                _("Today's free neurons are used up; nothing was sent")
-            )
+            raise first.accounting.quota_error()
         limits = first.cell.add_to_limits(limits)
         is_limited = bool(limits)
         admissions[:] = admit_group([item.cost for item in reservations], limits)

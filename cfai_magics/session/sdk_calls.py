@@ -15,6 +15,7 @@ from ..i18n import _
 from ..replay.record_mode import RecordMode
 from ..types.messages import Request
 from ..types.provenance import Provenance
+from ..workers_ai.endpoints import RUN_PATH
 from ..workers_ai.retry import OnRetry
 from .call import CallOrigin, ClientGroup, Target
 from .session import Session
@@ -113,21 +114,28 @@ class SdkCalls(forks.ChildForkHook):
         from ..workers_ai.client import CLOUDFLARE_API_URL
 
         text = str(url.copy_with(query=None, fragment=None))
-        server = self._session.backend.server
-        for base_url in (BASE_URL, _normalize_url(server.base_url) if server else BASE_URL):
+        server, class_server = self._session.backend.server, self._session.backend.class_server
+        paths = {BASE_URL: "/ai/v1"}
+        if server is not None:
+            paths[_normalize_url(server.base_url)] = "/ai/v1"
+        if class_server is not None:
+            paths[_normalize_url(class_server.openai_url)] = "/ai/v1"
+            paths[_normalize_url(f"{class_server.url}/run")] = RUN_PATH.rstrip("/")
+        for base_url, path in paths.items():
             if text.startswith(f"{base_url}/"):
-                return f"/ai/v1{text.removeprefix(base_url)}"
+                return path + text.removeprefix(base_url)
         api_url = self._session.backend.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
         match = ACCOUNT_PATH.fullmatch(text.removeprefix(_normalize_url(api_url)))
         if match is None:
             return None
-        if server is not None:
+        selected = server or class_server
+        if selected is not None:
             raise InvalidOptionError(
                 _("The address is of Cloudflare, but {source} selects another server").format(
-                    source=server.source
+                    source=selected.source
                 ),
                 _("Nothing was sent. Use {base_url}, or remove {source}.").format(
-                    base_url="recording.base_url", source=server.source
+                    base_url="recording.base_url", source=selected.source
                 ),
             )
         self._check_account(match[1])
@@ -181,7 +189,7 @@ class SdkCalls(forks.ChildForkHook):
         """
         backend = self._session.backend
         with self._lock:
-            key = backend.server, backend.local_server
+            key = backend.server, backend.class_server, backend.local_server
             if key != self._clients_key:
                 self._clients.close()
                 self._clients, self._clients_key = _LiveClients(backend), key

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import forks
 from ..arguments import check_method_arguments, format_suggestions, require_str
+from ..backends.class_server import ClassServer
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -26,7 +27,7 @@ from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
 from ..types.messages import Answer, Message, Payload, Request, require_request
-from ..types.usage import ActiveCall, Catalog, DayUsage, Model
+from ..types.usage import CLASS_PREFIX, ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
 from .call import Call, CallOrigin, CallResolver, ClientGroup, Target, build_target_request
@@ -99,6 +100,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.observers = Observers(lambda: (ledger.data_version(), int(wall_clock() // 60)))
         callbacks = (self.observers.notify, self._take_slot)
         self.backend = Backend(settings, home, environ, transport, *callbacks)
+        self.backend.save_class_status = ledger.save_class_status
         self.recorder = Recorder(
             settings, environ, home / "locks", lambda: self.notebook, wall_clock
         )
@@ -115,6 +117,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self._wall_clock = wall_clock
         self._clock = clock
         self._catalog_store = CatalogStore(home)
+        self._class_catalog: tuple[ClassServer, Catalog] | None = None
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
@@ -167,6 +170,34 @@ class Session(forks.ChildForkHook, Unpicklable):
             MissingCredentialsError: No account is set.
         """
         return self.accounting.ledger.day_usage(self.backend.billing_account())
+
+    def class_usage(self) -> DayUsage | None:
+        """Return today's usage of a student, or None if no class server answers."""
+        try:
+            account = self.backend.billing_account()
+        except CfaiError:  # the next prompt reports the error
+            return None
+        is_class = account.startswith(CLASS_PREFIX)
+        return self.accounting.ledger.day_usage(account) if is_class else None
+
+    def fetch_class_usage(self) -> DayUsage | None:
+        """Do the same as `class_usage`, but ask the class server first.
+
+        Its last report counts if it does not answer soon, or if live calls are not allowed.
+        """
+
+        def give_up(error: CfaiError, _seconds: float, _attempt: int) -> None:
+            raise error
+
+        class_usage = self.class_usage()
+        if class_usage is None or not self.backend.is_network_allowed():
+            return class_usage
+        with suppress(CfaiError):  # %cfai status reports the error
+            class_server = self.backend.class_server
+            if class_server is not None:
+                credentials = self.backend.class_credentials(class_server)
+                self.backend.fetch_class_status(credentials, give_up)
+        return self.class_usage()
 
     # --- calls
 
@@ -593,7 +624,7 @@ class Session(forks.ChildForkHook, Unpicklable):
     def add_hints(self, error: CfaiError) -> CfaiError:
         """Return the error with additional hints, such as similar model names.
 
-        An error of the daily quota closes the day in the ledger.
+        An error of the daily quota closes the day in the ledger, unless a class server sent it.
         """
         from ..pricing.catalog import suggest_models
 
@@ -606,7 +637,9 @@ class Session(forks.ChildForkHook, Unpicklable):
                 else format_suggestions(names)
             )
             error.hint = f"{suggestion} {error.hint}".lstrip()
-        if isinstance(error, DailyQuotaError) and self.backend.is_cloudflare:
+        is_quota_error = isinstance(error, DailyQuotaError) and self.backend.is_cloudflare
+        # A teacher can raise a budget at any time, so each call asks the class server.
+        if is_quota_error and self.backend.class_server is None:
             self.accounting.mark_quota_exhausted()
             error.hint = self.accounting.quota_error(error.cause).hint
         return self.backend.with_hint(error)
@@ -664,12 +697,31 @@ class Session(forks.ChildForkHook, Unpicklable):
         return self.resolver.resolve_model(name, self.catalog())
 
     def catalog(self) -> Catalog:
-        """Return the stored model catalog, without using the network."""
+        """Return the stored model catalog, without using the network.
+
+        With a class server, this is the list that was last fetched from it in this session, if
+        any.
+        """
+        if self._class_catalog is not None and self._class_catalog[0] == self.backend.class_server:
+            return self._class_catalog[1]
         return self._catalog_store.current()
 
     def fetch_catalog(self, on_retry: OnRetry | None = None) -> Catalog:
-        """Fetch the model catalog from Cloudflare and store it on disk."""
-        catalog = self._catalog_store.update(self.backend.client().list_models(on_retry))
+        """Fetch the model catalog from Cloudflare and store it on disk.
+
+        A class server lists the models that the student may use. Their properties and prices come
+        from the stored catalog, and the list is not stored.
+        """
+        try:
+            models = self.backend.client().list_models(on_retry)
+        except CfaiError as error:
+            raise self.backend.with_hint(error) from None
+        class_server = self.backend.class_server
+        if class_server is None:
+            catalog = self._catalog_store.update(models)
+        else:
+            catalog = self._catalog_store.select(models)
+            self._class_catalog = class_server, catalog
         self.observers.notify()
         return catalog
 

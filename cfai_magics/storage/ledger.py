@@ -15,12 +15,16 @@ from .. import forks
 from ..errors import StorageError
 from ..pricing.limits import WINDOW_SECONDS, RateDelay, RateLimit
 from ..types.usage import (
+    CLASS_PREFIX,
     FREE_DAILY_NEURONS,
     MAX_NEURONS,
     MAX_TOKENS,
     AccountFigure,
+    ClassFigure,
+    DayLimitSource,
     DayUsage,
     Limit,
+    LimitSource,
     Scope,
     Status,
     Usage,
@@ -49,6 +53,19 @@ STORED_BUDGETS = (
     " UNION ALL SELECT scope, neurons FROM budgets WHERE scope = 'notebook' AND name = :notebook"
 )
 DAY_BUDGET = "SELECT neurons FROM budgets WHERE scope = 'day' AND name = ''"
+# While other calls run, `spent` contains their reservations at the server, which are higher than
+# those of this ledger. Then only a report of an earlier day, which counts as 0, is replaced.
+SAVE_CLASS_FIGURE = (
+    "INSERT INTO class_figures SELECT :account, :day, :budget, :spent,"
+    " max(0, iif(:running > 1, 0, :spent - total(billed + estimated))), :now"
+    " FROM totals WHERE day = :day AND account = :account"
+    " ON CONFLICT DO UPDATE SET budget = excluded.budget, spent = excluded.spent,"
+    " elsewhere = iif(:running > 1 AND day = excluded.day, elsewhere, excluded.elsewhere),"
+    " day = excluded.day, reported = excluded.reported"
+)
+RUNNING_CALLS = (
+    "SELECT count(*) FROM calls WHERE status = 'reserved' AND account = ? AND task <> ?"
+)
 FILE_NAME = "ledger.sqlite"
 POOL_TASK = "Map, reserved"
 MAX_BILLED_CALLS = 50
@@ -117,20 +134,24 @@ class Budgets:
         }
         stored = connection.execute(STORED_BUDGETS, values).fetchall()
         limits = []
-        for budgets, from_course in ((stored, False), (self._course_budgets, True)):
+        sources: tuple[tuple[Sequence[tuple[Scope, float]], LimitSource], ...]
+        sources = ((stored, "user"), (self._course_budgets, "course"))
+        for budgets, source in sources:
             for scope, neurons in budgets:
                 spent = float(connection.execute(SPENT_SQL[scope], values).fetchone()[0])
-                limits.append(Limit(scope, neurons, spent, from_course))
+                if scope == "day" and context.account.startswith(CLASS_PREFIX):
+                    spent += _select_class_figure(connection, context.account, values["day"])[1]
+                limits.append(Limit(scope, neurons, spent, source))
         return limits
 
-    def daily_limit(self, connection: Connection) -> float:
-        """Return the lowest daily budget, or the free daily quota if no daily budget is set."""
-        stored = connection.execute(DAY_BUDGET).fetchall()
-        neurons = [row[0] for row in stored] if stored else []
+    def daily_limits(self, connection: Connection) -> list[tuple[float, DayLimitSource]]:
+        """Return the daily budgets of the user and the course, in neurons."""
+        stored = connection.execute(DAY_BUDGET).fetchone()
+        limits: list[tuple[float, DayLimitSource]] = [(stored[0], "user")] if stored else []
         for scope, budget in self._course_budgets:
             if scope == "day":
-                neurons.append(budget)
-        return min(neurons, default=FREE_DAILY_NEURONS)
+                limits.append((budget, "course"))
+        return limits
 
     def set(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
         """Set the budget for the day, this session or a notebook. None removes the budget."""
@@ -534,6 +555,35 @@ class Ledger(forks.ChildForkHook):
 
         self._write(write)
 
+    def save_class_status(self, account: str, budget: float, spent: float) -> None:
+        """Store what a class server reported about a student.
+
+        `account` starts with CLASS_PREFIX. A report with an implausible number is ignored. If the
+        ledger cannot be written now, the report is stored later.
+
+        Args:
+            account: The hashed account of the student.
+            budget: The student's neurons per day.
+            spent: The neurons that the server counted today, without those of the call that is
+                running, such as in the headers of its response.
+        """
+        if not (0 <= budget <= MAX_NEURONS and 0 <= spent <= MAX_NEURONS):
+            return
+        now = self._clock()
+        values = {
+            "account": account,
+            "day": utc_day(now),
+            "budget": budget,
+            "spent": spent,
+            "now": now,
+        }
+
+        def write(connection: Connection) -> None:
+            row = connection.execute(RUNNING_CALLS, (account, POOL_TASK)).fetchone()
+            connection.execute(SAVE_CLASS_FIGURE, {**values, "running": row[0]})
+
+        self._write(write)
+
     def day_usage(self, account: str) -> DayUsage:
         """Return today's usage for an account."""
         now = self._clock()
@@ -552,15 +602,54 @@ class Ledger(forks.ChildForkHook):
                 (day, account),
             ).fetchone()
             is_closed = _is_day_closed(connection, day, account)
-            limit = self.budgets.daily_limit(connection)
+            limits = self.budgets.daily_limits(connection)
+            is_class = account.startswith(CLASS_PREFIX)
+            class_figure, elsewhere = None, 0.0
+            if is_class:
+                class_figure, elsewhere = _select_class_figure(connection, account, day)
             figure_row = connection.execute(
                 "SELECT neurons, told FROM account_figures WHERE day = ? AND account = ?",
                 (day, account),
             ).fetchone()
         figure = AccountFigure(figure_row["neurons"], figure_row["told"]) if figure_row else None
-        billed, estimated, reserved = map(_without_rounding_error, sums)
+        billed, estimated, reserved = [
+            0.0 if abs(neurons) < ROUNDING else neurons for neurons in sums
+        ]
         seconds_left = seconds_to_midnight(now)
-        return DayUsage(billed, estimated, reserved, limit, seconds_left, is_closed, figure)
+        limit: float | None
+        source: DayLimitSource
+        if class_figure is not None:
+            limits.append((class_figure.budget, "class"))
+        if limits:
+            limit, source = min(limits)
+        else:
+            limit, source = (None, "class") if is_class else (FREE_DAILY_NEURONS, "free")
+        return DayUsage(
+            *(billed, estimated, reserved),
+            limit,
+            seconds_left,
+            is_closed,
+            figure,
+            source,
+            is_class,
+            class_figure,
+            elsewhere,
+        )
+
+
+def _select_class_figure(
+    connection: Connection, account: str, day: str
+) -> tuple[ClassFigure | None, float]:
+    """Return the figure of a class server, and its neurons that are not in this ledger.
+
+    After the UTC day of the report, the budget is still known, and no neurons are spent.
+    """
+    query = "SELECT * FROM class_figures WHERE account = ?"
+    row = connection.execute(query, (account,)).fetchone()
+    if row is None:
+        return None, 0.0
+    spent, elsewhere = (row["spent"], row["elsewhere"]) if row["day"] == day else (0.0, 0.0)
+    return ClassFigure(row["budget"], spent, row["reported"]), elsewhere
 
 
 def figure_within(neurons: float | None) -> float:
@@ -579,7 +668,3 @@ def _finite_or_none(seconds: float | None) -> float | None:
 def _is_day_closed(connection: Connection, day: str, account: str) -> bool:
     query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
     return bool(connection.execute(query, (day, account)).fetchone()[0])
-
-
-def _without_rounding_error(neurons: float) -> float:
-    return 0.0 if abs(neurons) < ROUNDING else neurons

@@ -127,10 +127,22 @@ CREATE TABLE sendings (                    -- requests of the last minute, and t
 CREATE INDEX sendings_by_lane ON sendings (account, lane, at);
 """
 
+CREATE_CLASS_FIGURES = """
+CREATE TABLE class_figures (
+  account TEXT PRIMARY KEY,                -- hashed
+  day TEXT NOT NULL,                       -- UTC
+  budget REAL NOT NULL,                    -- of the student, in neurons per day
+  spent REAL NOT NULL,                     -- on this day, as the class server counted it
+  elsewhere REAL NOT NULL,                 -- the part of spent that is not in this ledger
+  reported REAL NOT NULL                   -- seconds since 1970
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     ("calls, totals, budgets, closed days", CREATE_TABLES),
     ("calls by day", CREATE_CALLS_BY_DAY_INDEX),
     ("hash of the request, index of replays", ADD_REQUEST_COLUMN),
     ("pools", ADD_POOL_TRIGGER),
     ("send times", CREATE_SENDINGS),
+    ("budgets of a class", CREATE_CLASS_FIGURES),
 )

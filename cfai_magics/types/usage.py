@@ -12,6 +12,9 @@ MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64-bit integers
 CostBasis = Literal["billed", "estimated", "replayed", "local"]
 Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
 Scope = Literal["day", "session", "notebook", "cell", "free"]
+LimitSource = Literal["user", "course", "class"]
+DayLimitSource = Literal["free", "user", "course", "class"]
+CLASS_PREFIX = "class-"  # in the ledger, the accounts of students of a class server start with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +143,14 @@ class Limit:
             day.
         neurons: The limit in neurons.
         spent: The total of billed, estimated and reserved neurons.
-        from_course: Whether the budget is set in cfai.toml.
+        source: Who set the budget: the user, the course (cfai.toml) or the class server. The class
+            server enforces its budget itself.
     """
 
     scope: Scope
     neurons: float
     spent: float = 0.0
-    from_course: bool = False
+    source: LimitSource = "user"
 
     @property
     def remaining(self) -> float:
@@ -166,33 +170,56 @@ class AccountFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassFigure:
+    """A student's daily budget in neurons, as reported by the class server.
+
+    `spent` is the number of neurons that the class server counted today, 0 if it was last asked
+    on an earlier day. `reported_at` is a Unix timestamp in seconds.
+    """
+
+    budget: float
+    spent: float
+    reported_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class DayUsage:
     """One account's usage on one UTC day in neurons, according to this computer's ledger.
 
-    `billed`, `estimated` and `reserved` do not overlap.
+    `billed`, `estimated`, `reserved` and `elsewhere` do not overlap.
 
     Attributes:
         billed: Neurons that Cloudflare reported.
         estimated: Estimated neurons of calls for which Cloudflare reported none.
         reserved: Maximum cost of calls in progress.
-        limit: The day's budget, or the free neurons if no budget is set.
+        limit: The day's lowest budget, or the free neurons if no budget is set. None if the class
+            server has not reported the student's budget yet.
         seconds_left: Seconds until 00:00 UTC.
         is_closed: Whether Cloudflare reported that the free neurons are used up.
         account: Cloudflare's own figure, if it was queried today; otherwise, None.
+        limit_source: Who set `limit`, or "free" for the free neurons.
+        is_class: Whether a class server answers, which has a budget for each student.
+        class_figure: The class server's latest figure; None if it is unknown.
+        elsewhere: Neurons that the class server counted, but that are not in this ledger, such as
+            calls from another computer.
     """
 
     billed: float
     estimated: float
     reserved: float
-    limit: float
+    limit: float | None
     seconds_left: float
     is_closed: bool = False
     account: AccountFigure | None = None
+    limit_source: DayLimitSource = "free"
+    is_class: bool = False
+    class_figure: ClassFigure | None = None
+    elsewhere: float = 0.0
 
     @property
     def spent(self) -> float:
-        """The sum of billed and estimated neurons."""
-        return self.billed + self.estimated
+        """The sum of billed and estimated neurons, and of those used elsewhere."""
+        return self.billed + self.estimated + self.elsewhere
 
 
 class ActiveCall(NamedTuple):

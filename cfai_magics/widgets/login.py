@@ -223,6 +223,11 @@ class AccountSection:
             return _("Requests go to {server}, which is set by {source}.").format(
                 server=server.name, source=server.source
             )
+        if class_server := backend.class_server:
+            key = backend.class_credentials(class_server)
+            return _("Class server {server}, with the key {key} from {source}.").format(
+                server=class_server.name, key=key.masked_key, source=key.source
+            )
         credentials = backend.credentials()
         return _("Account …{suffix}, from {source}.").format(
             suffix=credentials.account_suffix, source=credentials.source

@@ -317,11 +317,12 @@ class ModelSection:
         try:
             day_usage = self._session.day_usage()
             account = self._session.backend.billing_account()
+            limit = day_usage.limit
             # The free neurons apply only to calls that Workers AI answers.
-            has_quota = self._session.backend.is_cloudflare
+            has_limit = self._session.backend.is_cloudflare and limit is not None
             return LedgerFacts(
-                history.last_answer_usage(account) if has_quota else None,
-                day_usage.limit - day_usage.spent - day_usage.reserved,
+                history.last_answer_usage(account) if has_limit else None,
+                (limit or 0.0) - day_usage.spent - day_usage.reserved,
                 tuple(history.recent_models(account, MAX_RECENT_MODELS)),
                 history.recent_answer_tokens(account),
             )

@@ -6,7 +6,7 @@ from typing import Any
 from ipywidgets import HTML, VBox
 
 from .. import forks
-from ..display.tables import format_neurons
+from ..display.tables import format_day_budget, format_neurons
 from ..errors import CfaiError
 from ..i18n import _, mark
 from ..session.session import Session
@@ -54,6 +54,9 @@ def _describe_account(session: Session) -> str:
     try:
         if server := session.backend.server:
             return _("not needed: requests go to {server}").format(server=server.name)
+        if class_server := session.backend.class_server:
+            key = session.backend.class_credentials(class_server).masked_key
+            return _("class server {server}, key {key}").format(server=class_server.name, key=key)
         credentials = session.backend.credentials()
     except CfaiError as error:
         return error.format_line()
@@ -73,11 +76,11 @@ def _describe_today(session: Session) -> str:
         return _("add an account to see your usage")
     day_usage = state.day_usage
     return _(
-        "{used} of {limit:,.0f} neurons used ({billed} billed, {estimated} estimated), "
+        "{used} of {limit} neurons used ({billed} billed, {estimated} estimated), "
         "{reserved} reserved. {reset_time}"
     ).format(
         used=format_neurons(state.used),
-        limit=day_usage.limit,
+        limit=format_day_budget(day_usage),
         billed=format_neurons(day_usage.billed),
         estimated=format_neurons(day_usage.estimated),
         reserved=format_neurons(state.reserved),

@@ -88,6 +88,7 @@ PANEL_CSS = """
 .cfai-swatch { display: inline-block; width: 22px; height: 13px; margin-right: 7px;
   vertical-align: -1px; box-sizing: border-box; border: 1px solid var(--jp-ui-font-color2, #666); }
 .cfai-billed { background: var(--cfai-level); }
+.cfai-elsewhere { background: var(--jp-border-color1, gray); }
 .cfai-estimated { background: repeating-linear-gradient(135deg, var(--cfai-level) 0 4px,
   var(--cfai-ground) 4px 8px); }
 .cfai-running { background: repeating-linear-gradient(90deg, var(--cfai-level) 0 2px,

@@ -8,7 +8,13 @@ from html import escape
 
 from ipywidgets import HTML, HBox, VBox
 
-from ..display.tables import Table, format_account_figure, format_duration, format_neurons
+from ..display.tables import (
+    Table,
+    format_account_figure,
+    format_day_budget,
+    format_duration,
+    format_neurons,
+)
 from ..errors import MissingCredentialsError
 from ..i18n import _, mark
 from ..markdown.escaping import escape_html
@@ -22,6 +28,7 @@ from .inputs import Note, TextInput, create_button, create_heading, show_errors_
 
 AMBER_SHARE, RED_SHARE = 0.8, 1.0  # shares of the limit
 LEVEL_LABELS = {"amber": mark("running low"), "red": mark("used up")}
+CLOSED_LABEL = mark("quota used up at Cloudflare")
 MODEL_TABLE_COLUMNS = (
     *(mark("model"), mark("calls"), mark("tokens in → out")),
     *(mark("billed"), mark("estimated"), mark("reserved")),
@@ -52,8 +59,10 @@ class GaugeState:
 
     @property
     def share(self) -> float:
-        """The share of the limit that is used, where 1.0 means the whole limit."""
+        """The share of the limit that is used, where 1.0 means the whole limit; 0 if unknown."""
         limit = self.day_usage.limit
+        if limit is None:
+            return 0.0
         return self.used / limit if limit > 0 else RED_SHARE
 
     @property
@@ -70,7 +79,7 @@ class GaugeState:
 
 def render_gauge(state: GaugeState, now: datetime) -> str:
     """Return the gauge as HTML, with the neurons used, a bar, a legend and the reset time."""
-    percent = format_percent(state.share)
+    percent = "" if state.day_usage.limit is None else format_percent(state.share)
     return (
         f'<div class="cfai-gauge cfai-{state.level}">'
         f'<div class="cfai-figure"><span>{_render_used_text(state)}</span>'
@@ -83,16 +92,18 @@ def render_gauge(state: GaugeState, now: datetime) -> str:
 
 def _render_used_text(state: GaugeState) -> str:
     used = f'<span class="cfai-big">{format_neurons(state.used)}</span>'
-    return _("{used} of {limit:,.0f} neurons used today").format(
-        used=used, limit=state.day_usage.limit
+    if state.day_usage.limit is None:
+        return _("{used} neurons used today; your class budget is not known yet").format(used=used)
+    return _("{used} of {limit} neurons used today").format(
+        used=used, limit=escape_html(format_day_budget(state.day_usage))
     )
 
 
 def _format_level(state: GaugeState, percent: str) -> str:
+    label = LEVEL_LABELS.get(state.level, "")
     if state.day_usage.is_closed:
-        return _("{percent} · quota used up at Cloudflare").format(percent=percent)
-    label = LEVEL_LABELS.get(state.level)
-    return f"{percent} · {_(label)}" if label else percent
+        label = CLOSED_LABEL
+    return " · ".join(filter(None, (percent, label and _(label))))
 
 
 def _render_account_figure(day_usage: DayUsage) -> str:
@@ -111,7 +122,9 @@ def _render_account_figure(day_usage: DayUsage) -> str:
 def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
     """Return the parts of the bar, in order, as (CSS class suffix, name, neurons) tuples."""
     day_usage = state.day_usage
+    elsewhere = ("elsewhere", _("other devices or programs"), day_usage.elsewhere)
     return (
+        *([elsewhere] if day_usage.elsewhere else []),
         ("billed", _("billed"), day_usage.billed),
         ("estimated", _("estimated"), day_usage.estimated),
         ("running", _("in progress"), state.in_flight),
@@ -120,6 +133,9 @@ def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
 
 
 def _render_bar(state: GaugeState, percent: str) -> str:
+    """Return the bar as HTML, or "" if the limit is unknown."""
+    if state.day_usage.limit is None:
+        return ""
     parts = _list_bar_parts(state)
     total = max(state.day_usage.limit, sum(amount for *_names, amount in parts), 1e-9)
     spans = "".join(
@@ -127,8 +143,8 @@ def _render_bar(state: GaugeState, percent: str) -> str:
         for kind, _name, amount in parts
     )
     limit = max(state.day_usage.limit, 0.0)
-    value_text = _("{used} of {limit:,.0f} neurons, {percent}").format(
-        used=format_neurons(state.used), limit=limit, percent=percent
+    value_text = _("{used} of {limit} neurons, {percent}").format(
+        used=format_neurons(state.used), limit=format_day_budget(state.day_usage), percent=percent
     )
     label = escape(_("Neurons used today"))
     return (
@@ -145,8 +161,10 @@ def _render_legend(state: GaugeState) -> str:
         f"<b>{format_neurons(amount)}</b></li>"
         for kind, name, amount in _list_bar_parts(state)
     )
-    neurons_left = max(0.0, state.day_usage.limit - state.used - state.reserved)
-    left_item = f"<li>{escape_html(_('left'))} <b>{format_neurons(neurons_left)}</b></li>"
+    left_item = ""
+    if state.day_usage.limit is not None:
+        neurons_left = max(0.0, state.day_usage.limit - state.used - state.reserved)
+        left_item = f"<li>{escape_html(_('left'))} <b>{format_neurons(neurons_left)}</b></li>"
     return f'<ul class="cfai-legend">{items}{left_item}</ul>'
 
 
@@ -237,6 +255,7 @@ class UsageSection:
             # The gauge and the table show the same figures, also while an answer is streamed.
             active_calls = session.active_calls
             totals = ledger.history.totals("model", 1, account) if account else []
+            day_usage = None
             if free_note := session.backend.free_note:
                 self.gauge.show(free_note)
             elif account:
@@ -245,8 +264,15 @@ class UsageSection:
                 self.reopen_button.layout.display = None if day_usage.is_closed else "none"
             else:
                 self.gauge.show(_("Add an account to see your usage."))
-            self._show_limits(ledger.budgets.limits(CallContext(account, session.notebook)))
+            self._show_limits(self._list_limits(account, day_usage))
             self.model_table.value = render_model_table(_without_running(totals, active_calls))
+
+    def _list_limits(self, account: str, day_usage: DayUsage | None) -> list[Limit]:
+        """Return the budgets. That of the class is included if the gauge shows a lower one."""
+        context = CallContext(account, self._session.notebook)
+        if day_usage is None or day_usage.limit_source in ("free", "class"):
+            return self._session.accounting.ledger.budgets.limits(context)
+        return self._session.accounting.limits(day_usage, context)
 
     def _get_billing_account(self) -> str:
         try:
@@ -255,7 +281,7 @@ class UsageSection:
             return ""
 
     def _show_limits(self, limits: list[Limit]) -> None:
-        own_limits = [limit for limit in limits if not limit.from_course]
+        own_limits = [limit for limit in limits if limit.source == "user"]
         day_limit = next((limit for limit in own_limits if limit.scope == "day"), None)
         self.budget_input.value = f"{day_limit.neurons:g}" if day_limit else ""
         lines = [

@@ -32,7 +32,9 @@ from .endpoints import (
     GRAPHQL_PATH,
     PAGE_SIZE,
     PERMISSION_PROBE,
+    RUN_PATH,
     USER_TOKEN_PATH,
+    ClassStatus,
     TokenCheck,
     account_token_path,
     analytics_body,
@@ -45,13 +47,15 @@ from .endpoints import (
     no_models_error,
     parse_batch_id,
     parse_batch_responses,
+    parse_class_figures,
+    parse_class_models,
+    parse_class_status,
     parse_embeddings,
     parse_models,
     parse_neurons_by_model,
     parse_token_check,
     require_active_token,
     require_items,
-    run_path,
     split_batches,
     task_result_from_bytes,
     task_result_from_json,
@@ -185,7 +189,7 @@ class Batches:
             return {index: parse_batch_answer(response) for index, response in responses.items()}
 
     def _run_url(self, model: str) -> str:
-        return self._account_url + run_path(quote(model, safe="@/"))
+        return self._account_url + RUN_PATH + quote(model, safe="@/")
 
 
 class TokenChecker:
@@ -259,8 +263,8 @@ class TokenChecker:
 
 
 @check_method_arguments(
-    *("openai_compatible", "stream", "chat", "embed", "embed_batches", "run", "to_markdown"),
-    *("list_models", "check_token", "fetch_neurons_by_model"),
+    *("openai_compatible", "class_server", "stream", "chat", "embed", "embed_batches", "run"),
+    *("to_markdown", "list_models", "check_token", "fetch_neurons_by_model"),
 )
 class WorkersAI(Unpicklable):
     """Client for Cloudflare Workers AI, with one account and one connection pool.
@@ -309,6 +313,9 @@ class WorkersAI(Unpicklable):
         self._base_url = require_str(base_url, "base_url").rstrip("/")
         self._account_id = account_id
         self._openai_url = f"{self._base_url}/accounts/{account_id}/ai/v1"
+        self._run_url = f"{self._base_url}/accounts/{account_id}{RUN_PATH}"
+        self._is_class_server = False
+        self._observe_class_status: Callable[[float, float], None] = lambda *_figures: None
         self._endpoint = ""
         self._connection = HTTPConnection(token, timeout, transport, sleep)
 
@@ -358,7 +365,45 @@ class WorkersAI(Unpicklable):
         client._endpoint = endpoint
         return client
 
+    @classmethod
+    def class_server(
+        cls,
+        base_url: str,
+        api_key: str | Secret,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        transport: httpx.BaseTransport | None = None,
+    ) -> Self:
+        """Return a client for Workers AI through the class server of a teacher.
+
+        The client supports `stream`, `chat`, `embed`, `run` and `list_models`. Other requests
+        raise InvalidOptionError.
+
+        Args:
+            base_url: Address of the class server, without /v1.
+            api_key: Key of a student.
+            timeout: Maximum time to wait for the next part of an answer, in seconds, above 0.
+            transport: httpx transport for all requests; None uses the network.
+
+        Raises:
+            InvalidOptionError: An argument is not valid.
+        """
+        key = _to_secret(api_key)
+        api_key = NO_TOKEN  # a traceback also shows the arguments
+        if isinstance(key, InvalidOptionError):
+            raise key
+        client = cls(
+            "0" * ACCOUNT_ID_LENGTH, key, base_url=base_url, timeout=timeout, transport=transport
+        )
+        client._account_id = ""
+        client._openai_url = f"{client._base_url}/v1"
+        client._run_url = f"{client._base_url}/run/"
+        client._is_class_server = True
+        return client
+
     def __repr__(self) -> str:
+        if self._is_class_server:
+            return "WorkersAI(class server)"
         return f"WorkersAI(…{self._account_id[-4:]})" if self._account_id else "WorkersAI(other)"
 
     def __enter__(self) -> Self:
@@ -374,6 +419,21 @@ class WorkersAI(Unpicklable):
     def set_rate_limiter(self, acquire_slot: AcquireSlot) -> None:
         """Delay each request to a model by the RateDelay that `acquire_slot` returns."""
         self._connection.acquire_slot = acquire_slot
+
+    def observe_class_status(self, observe: Callable[[float, float], None]) -> None:
+        """Pass what a class server reports with each response to `observe`, in neurons.
+
+        The arguments are the student's neurons per day, and those spent and reserved today
+        without the call that is answered. Missing and invalid figures are ignored.
+        """
+
+        def read_headers(headers: Mapping[str, str]) -> None:
+            figures = parse_class_figures(headers)
+            if figures is not None:
+                observe(*figures)
+
+        self._observe_class_status = observe
+        self._connection.observe_headers = read_headers
 
     def share_field_names(self, field_names: FieldNames) -> None:
         """Use the models' names of request fields, which the clients of one server share."""
@@ -416,7 +476,7 @@ class WorkersAI(Unpicklable):
             WorkersAIError: The request failed. This is raised during iteration.
         """
         require_request(request)
-        body = chat_body(request, cloudflare=bool(self._account_id))
+        body = chat_body(request, cloudflare=self._is_workers_ai)
         return self.stream_body(body, on_retry, gateway)
 
     def stream_body(
@@ -452,7 +512,7 @@ class WorkersAI(Unpicklable):
         Arguments and errors are the same as in `stream`. The answer's `seconds` is the time
         measured by this client. Its `neurons` is None if the response has no usage.
         """
-        builder = AnswerBuilder(request, time.monotonic, is_local=not self._account_id)
+        builder = AnswerBuilder(request, time.monotonic, is_local=not self._is_workers_ai)
         with self.stream(request, on_retry, gateway) as chat_stream:
             for delta in chat_stream:
                 builder.add(delta)
@@ -526,11 +586,19 @@ class WorkersAI(Unpicklable):
     def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
         """Return all models in the catalog, with prices in neurons.
 
-        `on_retry` works as in `stream`.
+        A class server lists only the names of the models that the student may use. `on_retry`
+        works as in `stream`.
 
         Raises:
             WorkersAIError: A request failed, or the list has no models.
         """
+        if self._is_class_server:
+            url = f"{self._openai_url}/models"
+            with without_model_hints():
+                response_body, _headers = self._connection.request_json(
+                    "GET", url, on_retry=on_retry
+                )
+                return tuple(parse_class_models(response_body))
         with without_model_hints():
             all_models: list[Model] = []
             page = 1
@@ -545,7 +613,7 @@ class WorkersAI(Unpicklable):
             return tuple(all_models)
 
     def _search_models(self, page: int, per_page: int, on_retry: OnRetry | None = None) -> Any:
-        url = f"{self._account_url()}/ai/models/search?page={page}&per_page={per_page}"
+        url = f"{self._account_url('')}/ai/models/search?page={page}&per_page={per_page}"
         return self._connection.request_json("GET", url, on_retry=on_retry)[0]
 
     def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
@@ -556,7 +624,7 @@ class WorkersAI(Unpicklable):
         Raises:
             AuthenticationError: The token is not valid for this account.
         """
-        self._account_url()
+        self._account_url(_("checks of API tokens"))
         checker = TokenChecker(
             self._connection,
             self._base_url,
@@ -578,7 +646,7 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: `day` is not a datetime. Nothing was sent.
             PermissionDeniedError: The token lacks the Account Analytics - Read permission.
         """
-        self._account_url()
+        self._account_url(_("the usage of the account"))
         with without_model_hints():
             request_kwargs = json_kwargs(analytics_body(self._account_id, day))
             try:
@@ -621,7 +689,9 @@ class WorkersAI(Unpicklable):
         from .task_requests import check_payload
 
         check_payload(payload, files)
-        url = self._account_url() + run_path(quote(model, safe="@/"))
+        if not self._is_class_server:
+            self._account_url("")
+        url = self._run_url + quote(model, safe="@/")
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
         request_kwargs = with_gateway_headers(gateway, request_kwargs)
 
@@ -641,7 +711,7 @@ class WorkersAI(Unpicklable):
     @property
     def batches(self) -> Batches:
         """The client for the Batch API."""
-        return Batches(self._connection, self._account_url())
+        return Batches(self._connection, self._account_url(_("the Batch API")))
 
     def to_markdown(
         self,
@@ -670,14 +740,41 @@ class WorkersAI(Unpicklable):
         request_kwargs = with_gateway_headers(
             gateway, {"files": [("files", file) for file in files]}
         )
-        url = f"{self._account_url()}/ai/tomarkdown"
+        account_url = self._account_url(_("the conversion of documents"))
         with without_model_hints():
             response_body, headers = self._connection.request_json(
-                "POST", url, on_retry=on_retry, **request_kwargs
+                "POST", f"{account_url}/ai/tomarkdown", on_retry=on_retry, **request_kwargs
             )
             return task_result_from_json(response_body, "application/json", headers)
 
-    def _account_url(self) -> str:
+    def fetch_class_status(self, on_retry: OnRetry | None = None) -> ClassStatus:
+        """Return the name and today's neurons of the student whose key the client has.
+
+        `on_retry` works as in `stream`.
+
+        Raises:
+            AuthenticationError: The class server does not accept the key.
+            WorkersAIError: The request failed, or the server is not a class server.
+        """
+        with without_model_hints():
+            response_body, _headers = self._connection.request_json(
+                "GET", f"{self._base_url}/me", on_retry=on_retry
+            )
+            status = parse_class_status(response_body)
+        self._observe_class_status(status.budget, status.spent)
+        return status
+
+    @property
+    def _is_workers_ai(self) -> bool:
+        return bool(self._account_id) or self._is_class_server
+
+    def _account_url(self, feature: str) -> str:
+        """Return the URL of the account. `feature` is what a class server does not offer."""
+        if self._is_class_server:
+            raise InvalidOptionError(
+                _("The class server does not offer {feature}").format(feature=feature),
+                _("Nothing was sent. %cfai login --class off switches to your own account."),
+            )
         if not self._account_id:
             raise InvalidOptionError(
                 _("The current server has no Workers AI account"),

@@ -12,6 +12,7 @@ from ..errors import (
     BadRequestError,
     BatchFailedError,
     PermissionDeniedError,
+    ResponseFormatError,
     ServerError,
     WorkersAIError,
 )
@@ -32,6 +33,7 @@ USER_TOKEN_PATH = "/user/tokens/verify"  # noqa: S105 - a URL path
 PERMISSION_PROBE = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
 ACTIVE_STATUS = "active"
 GRAPHQL_PATH = "/graphql"
+RUN_PATH = "/ai/run/"  # followed by the name of a model
 GRAPHQL_NODE = "aiInferenceAdaptiveGroups"
 # Cloudflare's GraphQL schema spells the scalar type "string" in lowercase.
 ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
@@ -65,6 +67,17 @@ class TokenCheck(NamedTuple):
     can_read: bool
     can_run: bool
     expires_on: str | None = None
+
+
+class ClassStatus(NamedTuple):
+    """What a class server reports about a student.
+
+    `budget` is the student's neurons per day. `spent` is the neurons spent and reserved today.
+    """
+
+    name: str
+    budget: float
+    spent: float
 
 
 def is_cloudflare_url(url: str) -> bool:
@@ -287,11 +300,6 @@ def _parse_vector(item: Any) -> tuple[float, ...]:
     return vector
 
 
-def run_path(model: str) -> str:
-    """Return the URL path for a native task; `model` must already be URL-quoted."""
-    return f"/ai/run/{model}"
-
-
 def multipart_kwargs(payload: Mapping[str, Any] | bytes, files: Any) -> dict[str, Any]:
     """Return httpx arguments for sending fields and files as a form; {} if `files` is None."""
     if files is None:
@@ -432,6 +440,48 @@ def require_items(body: Any) -> list[Any]:
     if not isinstance(result, list):
         raise no_models_error()
     return result
+
+
+def parse_class_models(body: Any) -> list[Model]:
+    """Return the models that a class server lists in OpenAI's format, without their properties.
+
+    Raises:
+        ServerError: The response has another format.
+    """
+    items = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(items, list):
+        raise no_models_error()
+    names = (item.get("id") for item in items if isinstance(item, dict))
+    return [Model(name) for name in names if isinstance(name, str) and name]
+
+
+def parse_class_status(body: Any) -> ClassStatus:
+    """Return the figures in the response of a class server to GET /me.
+
+    Raises:
+        ResponseFormatError: The response is not that of a class server.
+    """
+    values = body if isinstance(body, dict) else {}
+    name = values.get("name")
+    budget, spent, reserved = (
+        parse_neurons(values.get(key)) for key in ("budget", "spent", "reserved")
+    )
+    if not isinstance(name, str) or budget is None or spent is None or reserved is None:
+        raise ResponseFormatError(_("The server at this address is not a class server"))
+    return ClassStatus(name, budget, spent + reserved)
+
+
+def parse_class_figures(headers: Mapping[str, str]) -> tuple[float, float] | None:
+    """Return a student's neurons per day, and those spent today before the call, from headers.
+
+    Return None if the headers are missing or not valid.
+    """
+    try:
+        budget = parse_neurons(float(headers["cfai-budget"]))
+        spent = parse_neurons(float(headers["cfai-spent"]))
+    except (KeyError, ValueError):
+        return None
+    return None if budget is None or spent is None else (budget, spent)
 
 
 def no_models_error() -> ServerError:

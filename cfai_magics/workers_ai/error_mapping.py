@@ -17,6 +17,7 @@ from ..errors import (
     BatchFailedError,
     CapacityError,
     CfaiError,
+    ClassRuleError,
     ContextLengthError,
     DailyQuotaError,
     GatewayBlockedError,
@@ -38,6 +39,7 @@ ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
     **dict.fromkeys((7000, 5007, 5028, 3042, 2008), ModelNotFoundError),
     5035: PaidPlanRequiredError,
     **dict.fromkeys((4006, 3036), DailyQuotaError),
+    4030: ClassRuleError,
     2021: GatewayLimitError,
     **dict.fromkeys((2016, 2017, 2030), GatewayBlockedError),
     **dict.fromkeys((2003, 3021), RateLimitError),
@@ -50,6 +52,10 @@ ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
     **dict.fromkeys((3007, 3008, 3046, 2014), APITimeoutError),
     **dict.fromkeys((3043, 8005), ServerError),
 }
+# Limits that other servers pass on from Workers AI in Cloudflare's envelope.
+PASSED_ON_CODES = (4006, 3036, 3021, 4030)
+# Whose limit or rule refused a request, in the errors of a class server.
+SCOPES = ("student", "class", "account")
 # Codes and types of OpenAI-compatible servers, such as OpenAI, vLLM, llama.cpp and Ollama. Case
 # and underscores are ignored: some servers send `NotFoundError` for `not_found_error`.
 ERROR_BY_NAME: Mapping[str, type[WorkersAIError]] = {
@@ -243,6 +249,7 @@ MEANINGFUL_PAGE_STATUSES = (408, 429)  # these keep their meaning if the body is
 MAX_TITLE_CHARS = 80
 STATUSES = range(400, 600)
 AUTHENTICATION_CODE = 10000  # also sent with status 403 if a permission is missing
+SERVER_ERROR_CODE = 3043  # with a scope: Cloudflare does not accept the token of the class server
 
 
 class _ErrorInfo(NamedTuple):
@@ -251,6 +258,7 @@ class _ErrorInfo(NamedTuple):
     request_id: str | None = None
     status: int | None = None
     names: tuple[str, ...] = ()  # the code and type of an OpenAI-compatible server
+    scope: str = ""  # of an error of a class server
 
 
 def error_from_response(
@@ -258,7 +266,8 @@ def error_from_response(
 ) -> WorkersAIError:
     """Return the exception for a response with an error status.
 
-    `is_cloudflare` is False for other servers: Cloudflare's codes have no meaning there.
+    `is_cloudflare` is False for other servers: Cloudflare's codes have no meaning there, except
+    those of limits in Cloudflare's envelope.
     """
     text = content.decode("utf-8", "replace")
     body = _parse_json_or_none(text)
@@ -266,6 +275,7 @@ def error_from_response(
     if body is None and not is_known_page and is_page(headers, content):
         return page_error(status, headers, content, _(HINT_BY_CODE.get(status, PAGE_HINT)))
     error_info = _find_error(body) or _ErrorInfo(None, page_title(text))
+    is_cloudflare = is_cloudflare or _has_passed_on_limit(body)
     return _build_error(error_info, status, headers, is_cloudflare=is_cloudflare)
 
 
@@ -280,7 +290,21 @@ def error_from_body(
     error_info = _parse_error_info(body)
     if error_info is None:
         return None
+    is_cloudflare = is_cloudflare or _has_passed_on_limit(body)
     return _build_error(error_info, error_info.status, headers, is_cloudflare=is_cloudflare)
+
+
+def _has_passed_on_limit(body: Any) -> bool:
+    """Return whether a body is Cloudflare's error for a limit of Workers AI or of a class."""
+    if not isinstance(body, dict):
+        return False
+    if body.get("success") is not False:
+        return body.get("internalCode") in PASSED_ON_CODES
+    errors = body.get("errors")
+    item = errors[0] if isinstance(errors, list) and errors else None
+    return isinstance(item, dict) and (
+        item.get("code") in PASSED_ON_CODES or item.get("scope") in SCOPES
+    )
 
 
 def is_page(headers: Mapping[str, str], content: bytes) -> bool:
@@ -416,7 +440,8 @@ def _parse_error_item(item: Any) -> _ErrorInfo:
     names = tuple(item[key] for key in ("code", "type") if isinstance(item.get(key), str))
     if code in STATUSES:
         return _ErrorInfo(None, message, status=code, names=names)
-    return _ErrorInfo(code, message, names=names)
+    scope = next((scope for scope in SCOPES if scope == item.get("scope")), "")
+    return _ErrorInfo(code, message, names=names, scope=scope)
 
 
 def find_error_text(value: Any, depth: int = 0) -> str:
@@ -459,6 +484,8 @@ def _build_error(
     is_cloudflare: bool,
 ) -> WorkersAIError:
     message, id_in_message = _clean_message(error_info.message)
+    if error_info.scope and is_cloudflare:
+        return _build_class_error(error_info, message, status, headers)
     error_class = _select_error_class(error_info, status, message, is_cloudflare=is_cloudflare)
     known_code = error_info.code or 0 if is_cloudflare else 0
     known_message = MESSAGE_BY_CODE.get(known_code)
@@ -476,6 +503,28 @@ def _build_error(
         or headers.get("cf-ray"),
         retry_after=_parse_retry_after(headers.get("retry-after")),
     )
+
+
+def _build_class_error(
+    error_info: _ErrorInfo, message: str, status: int | None, headers: Mapping[str, str]
+) -> WorkersAIError:
+    """Return the error of a class server. The last sentence of its message is the next step."""
+    code = error_info.code or 0
+    if code == SERVER_ERROR_CODE:
+        error_class: type[WorkersAIError] = PermissionDeniedError  # retrying would not help
+    else:
+        error_class = ERROR_BY_CODE.get(code) or _class_by_status(error_info, status, message)
+    cause, separator, next_step = message.rpartition(". ")
+    error = error_class(
+        (cause if separator else message) or _status_message(status),
+        next_step if separator else "",
+        code=error_info.code,
+        status=status,
+        request_id=headers.get("cf-ray"),
+        retry_after=_parse_retry_after(headers.get("retry-after")),
+    )
+    error.scope = error_info.scope
+    return error
 
 
 def _status_message(status: int | None) -> str:

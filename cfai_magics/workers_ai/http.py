@@ -60,6 +60,7 @@ MAX_ENTRY_CHARS = 60  # of NO_PROXY in an error message
 MASKED_ID_PATTERN = re.compile(r"\b[0-9a-f]{28}(?=[0-9a-f]{4}\b)", re.IGNORECASE)
 
 FieldNames = dict[str, dict[str, str]]  # by model: new names of request fields; "" for none
+ObserveHeaders = Callable[[Mapping[str, str]], None]
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name; called before each attempt
 ResultT = TypeVar("ResultT")
 
@@ -517,6 +518,7 @@ class HTTPConnection(Unpicklable):
         self.field_names: FieldNames = {}
         self.is_cloudflare = True  # whether Cloudflare's error codes have their meaning
         self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
+        self.observe_headers: ObserveHeaders | None = None  # called with those of each response
 
         def client() -> httpx.Client:
             return httpx.Client(
@@ -588,6 +590,8 @@ class HTTPConnection(Unpicklable):
             )
         finally:
             _log_state.is_sending = False
+        if self.observe_headers is not None:
+            self.observe_headers(response.headers)
         if response.is_success:
             return response
         error = error_from_response(

@@ -22,7 +22,7 @@ export async function runAdmin(
   env: Env,
   path: string[]
 ): Promise<Response | undefined> {
-  await requireAdmin(request, env.ADMIN_KEY);
+  await requireAdmin(request, env.ADMIN_KEY_HASH);
   const [resource, name, action] = path;
   if (resource === 'students') {
     return name === undefined

@@ -7,6 +7,7 @@ import { hashStudentKey } from './keys';
 import type { Grant } from './ledger';
 import type { Call } from './requests';
 import type { Policy } from './rules';
+import { setShareHeaders } from './share';
 import { TAIL_BYTES, passOn } from './ending';
 import { PASSED_HEADERS, sendCall } from './upstream';
 import {
@@ -53,7 +54,9 @@ export async function runCall(
   const answer = runGranted(request, env, ctx, call, grant, deadline);
   // If the client disconnects, the call is settled all the same.
   ctx.waitUntil(answer.catch(() => undefined));
-  return answer;
+  const response = await answer;
+  setShareHeaders(response.headers, grant.share);
+  return response;
 }
 
 async function runGranted(

@@ -3,10 +3,11 @@
 import { DurableObject } from 'cloudflare:workers';
 
 import type { Env } from './env';
-import { RefusedError, type Refusal } from './errors';
+import { RefusedError, attempt, type Refusal, type Result } from './errors';
 import { Ledger, type Cost, type Grant, type UsageRow } from './ledger';
 import { BUNDLED_PRICES, type PriceList } from './prices';
 import { RateWindows } from './rates';
+import { BUNDLED_ROSTER, type Roster } from './roster';
 import {
   buildPolicy,
   explainClosedDay,
@@ -62,8 +63,6 @@ export interface StudentEntry extends StudentSettings {
   reserved: number;
 }
 
-type Result<T> = T | { refusal: Refusal };
-
 export class ClassBudget extends DurableObject<Env> {
   readonly #ledger: Ledger;
   readonly #students: Students;
@@ -80,6 +79,26 @@ export class ClassBudget extends DurableObject<Env> {
       ...this.#read<ClassSettings>('settings')
     };
     this.#prices = this.#read<PriceList>('prices') ?? BUNDLED_PRICES;
+    this.seed(BUNDLED_ROSTER);
+  }
+
+  /** Add the settings and students of a roster once. Those that exist stay as they are. */
+  seed({ id, settings, students }: Roster): void {
+    if (!id || this.#read('roster') === id) {
+      return;
+    }
+    this.ctx.storage.transactionSync(() => {
+      if (!this.#read('settings')) {
+        this.#settings = changeSettings(
+          CLASS_DEFAULTS,
+          CLASS_PARSERS,
+          settings
+        );
+        this.#write('settings', this.#settings);
+      }
+      this.#students.addMissing(students);
+      this.#write('roster', id);
+    });
   }
 
   /** Return what the owner of a key may call. */
@@ -122,16 +141,18 @@ export class ClassBudget extends DurableObject<Env> {
       )
     );
     const request = { day, student: name, model: call.model, cost: call.cost };
-    const grant = this.#ledger.reserve(request, available, now);
-    if (!grant) {
+    const reservation = this.#ledger.reserve(request, available, now);
+    const { spent, reserved } = student.totals;
+    const share = { budget: student.budget, spent: spent + reserved };
+    if (!reservation) {
       const { fixed, perToken, minTokens } = call.cost;
-      throw new RefusedError(
-        explainShortage(fixed + perToken * minTokens, student, group, now)
-      );
+      const minimum = fixed + perToken * minTokens;
+      const refusal = explainShortage(minimum, student, group, now);
+      throw new RefusedError({ ...refusal, share });
     }
     this.#rates.take(`student ${name}`, now);
     this.#rates.take(call.rule.perMinuteOf, now);
-    return { grant };
+    return { grant: { ...reservation, share } };
   }
 
   /** Book the neurons of a call: billed, estimated, or null for the whole reservation. */
@@ -293,17 +314,5 @@ export class ClassBudget extends DurableObject<Env> {
       name,
       JSON.stringify(value)
     );
-  }
-}
-
-/** Errors lose their class on their way to the Worker, so a refusal is returned. */
-function attempt<T>(run: () => T): Result<T> {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof RefusedError) {
-      return { refusal: error.refusal };
-    }
-    throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** Allow web pages of the configured origins to call the server. */
 
 import type { Env } from './env';
+import { SHARE_HEADERS } from './share';
 import { PASSED_HEADERS } from './upstream';
 
 /** Seconds for which browsers can remember the answer to a preflight request. */
@@ -24,7 +25,7 @@ export async function withCors(
     response.headers.set('access-control-allow-origin', origin);
     response.headers.set(
       'access-control-expose-headers',
-      PASSED_HEADERS.join(', ')
+      [...PASSED_HEADERS, ...SHARE_HEADERS].join(', ')
     );
     if (request.method === 'OPTIONS') {
       response.headers.set(
@@ -33,7 +34,9 @@ export async function withCors(
       );
       response.headers.set(
         'access-control-allow-headers',
-        'authorization, content-type'
+        // Clients such as the openai package add headers. The server reads none of them.
+        request.headers.get('access-control-request-headers') ??
+          'authorization, content-type'
       );
       response.headers.set('access-control-max-age', MAX_AGE);
     }

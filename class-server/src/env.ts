@@ -14,6 +14,6 @@ export interface Env {
   ALLOWED_ORIGINS: string;
   /** Secret: API token with the permission Workers AI. */
   CLOUDFLARE_API_TOKEN: string;
-  /** Secret: key of the admin routes. */
-  ADMIN_KEY: string;
+  /** SHA-256 of the admin key, as 64 hexadecimal digits. The teacher keeps the key. */
+  ADMIN_KEY_HASH: string;
 }

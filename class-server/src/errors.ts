@@ -1,5 +1,7 @@
 /** Errors in Cloudflare's envelope. Each says whose limit it is, until when, and what to do. */
 
+import { setShareHeaders, type Share } from './share';
+
 /** Whose limit refused a request. */
 export type Scope = 'student' | 'class' | 'account';
 
@@ -13,6 +15,7 @@ export interface Refusal {
   until?: string;
   /** Seconds after which a retry can succeed. */
   retryAfter?: number;
+  share?: Share;
 }
 
 /** Codes that clients of Workers AI know. */
@@ -41,6 +44,21 @@ export function badInput(message: string): RefusedError {
   return new RefusedError({ status: 400, code: CODES.badInput, message });
 }
 
+/** The result of a method of the class, or why it is refused. */
+export type Result<T> = T | { refusal: Refusal };
+
+/** Errors lose their class on their way to the Worker, so a refusal is returned. */
+export function attempt<T>(run: () => T): Result<T> {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof RefusedError) {
+      return { refusal: error.refusal };
+    }
+    throw error;
+  }
+}
+
 /** Return the result of a method of the class, or throw its refusal. */
 export function unwrap<T extends object>(
   value: T
@@ -52,15 +70,20 @@ export function unwrap<T extends object>(
 }
 
 export function errorResponse(refusal: Refusal): Response {
-  const { status, code, message, scope, until, retryAfter } = refusal;
+  const { status, code, message, scope, until, retryAfter, share } = refusal;
   const headers = new Headers({ 'cache-control': 'no-store' });
   if (retryAfter !== undefined) {
     headers.set('retry-after', String(Math.max(1, Math.ceil(retryAfter))));
+  }
+  if (share) {
+    setShareHeaders(headers, share);
   }
   return Response.json(
     {
       success: false,
       errors: [{ code, message, scope, until }],
+      // SDKs of OpenAI show the message of this field only.
+      error: { code, message },
       messages: [],
       result: null
     },

@@ -5,6 +5,7 @@ import { CODES, RefusedError } from './errors';
 const STUDENT_PREFIX = 'cfs_';
 const KEY_BYTES = 32;
 const STUDENT_KEY = /^cfs_[\w-]{43}$/;
+const SHA256_HEX = /^[\da-f]{64}$/i;
 const encoder = new TextEncoder();
 
 /** Return a new random key. Only its hash is stored. */
@@ -27,32 +28,42 @@ export async function hashKey(key: string): Promise<string> {
 export async function hashStudentKey(request: Request): Promise<string> {
   const key = bearerToken(request);
   if (!STUDENT_KEY.test(key)) {
-    throw new RefusedError({
-      status: 401,
-      code: CODES.authentication,
-      message: `The key of the class server is missing or incomplete. Send the whole key, ${STUDENT_PREFIX}…, as a bearer token.`
-    });
+    throw unauthenticated(
+      `The key of the class server is missing or incomplete. Send the whole key, ${STUDENT_PREFIX}…, as a bearer token.`
+    );
   }
   return hashKey(key);
 }
 
-/** Refuse a request that does not have the admin key. */
+/** Refuse a request that does not have the admin key with this SHA-256. */
 export async function requireAdmin(
   request: Request,
-  adminKey: string
+  adminKeyHash: string
 ): Promise<void> {
-  const [sent, expected] = await Promise.all([
-    digest(bearerToken(request)),
-    digest(adminKey)
-  ]);
-  // Digests have the same length, so the comparison takes the same time for each key.
-  if (!adminKey || !crypto.subtle.timingSafeEqual(sent, expected)) {
-    throw new RefusedError({
-      status: 401,
-      code: CODES.authentication,
-      message: 'The admin key is not valid. Send it as a bearer token.'
-    });
+  if (!SHA256_HEX.test(adminKeyHash)) {
+    throw unauthenticated(
+      'The class server has no admin key. Set ADMIN_KEY_HASH in wrangler.jsonc to its SHA-256, and deploy again.'
+    );
   }
+  const sent = await digest(bearerToken(request));
+  // Digests have the same length, so the comparison takes the same time for each key.
+  if (!crypto.subtle.timingSafeEqual(sent, fromHex(adminKeyHash))) {
+    throw unauthenticated(
+      'The admin key is not valid. Send it as a bearer token.'
+    );
+  }
+}
+
+function unauthenticated(message: string): RefusedError {
+  return new RefusedError({
+    status: 401,
+    code: CODES.authentication,
+    message
+  });
+}
+
+function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], byte => parseInt(byte, 16));
 }
 
 function bearerToken(request: Request): string {

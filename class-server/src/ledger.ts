@@ -1,5 +1,7 @@
 /** The neurons that each student spent and reserved, by UTC day. */
 
+import type { Share } from './share';
+
 /** Neurons of the answers so far, and of the calls that still run. */
 export interface Totals {
   spent: number;
@@ -16,10 +18,15 @@ export interface Cost {
   minTokens: number;
 }
 
-export interface Grant {
+export interface Reservation {
   id: number;
   maxTokens: number;
   neurons: number;
+}
+
+/** A call that may be sent. */
+export interface Grant extends Reservation {
+  share: Share;
 }
 
 /** A usage row of the admin routes. */
@@ -70,7 +77,7 @@ export class Ledger {
     call: { day: string; student: string; model: string; cost: Cost },
     available: number,
     now: number
-  ): Grant | null {
+  ): Reservation | null {
     const { fixed, perToken, maxTokens, minTokens } = call.cost;
     const affordable = perToken
       ? Math.floor((available - fixed + SLACK) / perToken)

@@ -1,7 +1,13 @@
 /** The students of a class: the hashes of their keys, and their settings. */
 
 import { RefusedError } from './errors';
-import { STUDENT_DEFAULTS, type StudentSettings } from './settings';
+import type { RosterStudent } from './roster';
+import {
+  STUDENT_DEFAULTS,
+  STUDENT_PARSERS,
+  changeSettings,
+  type StudentSettings
+} from './settings';
 
 export interface Student {
   name: string;
@@ -42,6 +48,20 @@ export class Students {
       });
     }
     return student;
+  }
+
+  /** Add the students of a roster who are not in the class. */
+  addMissing(students: RosterStudent[]): void {
+    for (const { name, key_hash, settings } of students) {
+      this.sql.exec(
+        'INSERT OR IGNORE INTO students VALUES (?, ?, ?, 0)',
+        name,
+        key_hash,
+        JSON.stringify(
+          changeSettings(STUDENT_DEFAULTS, STUDENT_PARSERS, settings)
+        )
+      );
+    }
   }
 
   /** Add a student, or a revoked one again. */

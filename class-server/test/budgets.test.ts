@@ -46,6 +46,40 @@ it('a call is settled as billed', async () => {
   });
 });
 
+it('answers have the budget and what was spent before the call', async () => {
+  const key = await newClass({}, { budget: 20 });
+  const shares: unknown[] = [];
+  const share = ({ headers }: Response) =>
+    ['cfai-budget', 'cfai-spent'].map(name => headers.get(name));
+  upstream(answerNeurons(1e-7));
+  shares.push(share(await chat(key, { max_tokens: 20 })));
+  upstream(answerNeurons(19.5));
+  shares.push(share(await chat(key, { max_tokens: 20 })));
+  shares.push(share(await chat(key, { max_tokens: 20 })));
+  expect(shares).toEqual([
+    ['20', '0'],
+    ['20', '0'],
+    ['20', '19.5']
+  ]);
+});
+
+it('the neurons that running calls reserve count as spent in later answers', async () => {
+  const key = await newClass();
+  let reserved = 0;
+  let spent = '';
+  upstream(async ({ body }) => {
+    if (body.max_tokens === 1000) {
+      reserved = (await me(key)).reserved;
+      const later = await chat(key, { max_tokens: 20 });
+      spent = later.headers.get('cfai-spent') ?? '';
+    }
+    return answerNeurons(1)();
+  });
+  await chat(key, { max_tokens: 1000 });
+  expect(Number(spent)).toBeGreaterThan(30);
+  expect(Number(spent)).toBeCloseTo(reserved, 5);
+});
+
 it('a call reserves its prompt and all of max_tokens while it runs', async () => {
   const key = await newClass();
   let reserved = 0;

@@ -240,11 +240,14 @@ it('pages of the configured origins can call the server', async () => {
   upstream(answerNeurons(1));
   const preflight = await call('/v1/chat/completions', {
     method: 'OPTIONS',
-    headers: { origin: LAB }
+    headers: {
+      origin: LAB,
+      'access-control-request-headers': 'authorization,x-stainless-lang'
+    }
   });
   expect(preflight.status).toBe(204);
-  expect(preflight.headers.get('access-control-allow-headers')).toContain(
-    'authorization'
+  expect(preflight.headers.get('access-control-allow-headers')).toBe(
+    'authorization,x-stainless-lang'
   );
   const response = await call('/v1/chat/completions', {
     key,
@@ -252,8 +255,13 @@ it('pages of the configured origins can call the server', async () => {
     headers: { origin: LAB }
   });
   expect(response.headers.get('access-control-allow-origin')).toBe(LAB);
-  expect(response.headers.get('access-control-expose-headers')).toContain(
-    'retry-after'
+  expect(
+    response.headers.get('access-control-expose-headers')?.split(', ')
+  ).toEqual(
+    expect.arrayContaining([
+      ...['retry-after', 'cf-ai-neurons', 'cf-ai-req-id', 'cf-ray'],
+      ...['cfai-budget', 'cfai-spent']
+    ])
   );
   const refused = await call('/me', { key: 'none', headers: { origin: LAB } });
   expect(refused.headers.get('access-control-allow-origin')).toBe(LAB);

@@ -4,6 +4,7 @@ import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, expect, it, vi } from 'vitest';
 
+import { requireAdmin } from '../src/keys';
 import {
   MODEL,
   addStudent,
@@ -258,6 +259,19 @@ it.each([undefined, 'admin-kex', 'admin-key-and-more', STRANGER, ''])(
       const error = await errorOf(await call(`/admin/${path}`, { key }));
       expect(error).toMatchObject({ status: 401, code: 10000 });
     }
+  }
+);
+
+it.each([undefined, '', 'admin-key', 'g'.repeat(64)])(
+  'admin routes refuse all keys if the hash of the admin key is %s',
+  async hash => {
+    const request = new Request('https://class.example', {
+      headers: { authorization: 'Bearer admin-key' }
+    });
+    await expect(requireAdmin(request, hash as string)).rejects.toMatchObject({
+      refusal: { status: 401, code: 10000 },
+      message: expect.stringContaining('ADMIN_KEY_HASH') as string
+    });
   }
 );
 

@@ -1,5 +1,6 @@
 /** Streams over HTTP: in one process, workerd cannot show a client that disconnects. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import http from 'node:http';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -7,6 +8,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { startServer } from '../local.mjs';
 
 const MODEL = '@cf/meta/llama-3.2-3b-instruct';
+const ADMIN_KEY = 'admin-key';
+const ADMIN_KEY_HASH = createHash('sha256').update(ADMIN_KEY).digest('hex');
 const INPUT = 4625 / 1e6;
 const OUTPUT = 30475 / 1e6;
 const frame = usage => {
@@ -31,8 +34,20 @@ const upstream = http.createServer((request, response) => {
 
 before(async () => {
   await new Promise(resolve => upstream.listen(0, '127.0.0.1', resolve));
-  local = await startServer(`http://127.0.0.1:${upstream.address().port}`);
+  const API_BASE = `http://127.0.0.1:${upstream.address().port}`;
+  local = await startServer({ variables: { API_BASE, ADMIN_KEY_HASH } });
+  await admin('PATCH', 'class', { budget: 1e6, share: 1e6 });
+  local.key = (await admin('POST', 'students', { name: 'Ada' })).key;
 });
+
+async function admin(method, path, body) {
+  const response = await fetch(`${local.url}admin/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${ADMIN_KEY}` },
+    body: JSON.stringify(body)
+  });
+  return response.json();
+}
 
 after(async () => {
   await local.server.dispose();

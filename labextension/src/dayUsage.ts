@@ -1,14 +1,14 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IDayUsage, IState } from './protocol';
+import { BillingTarget, IDayUsage, IState } from './protocol';
 
 export type Level = 'green' | 'amber' | 'red';
 
 const AMBER = 0.8;
 
-/** Return the neurons used today, including running calls. */
-export function usedNeurons({ billed, estimated, running }: IDayUsage): number {
-  return billed + estimated + running;
+/** Return the neurons used today, including running calls and those of other computers. */
+export function usedNeurons(day: IDayUsage): number {
+  return day.billed + day.estimated + day.running + (day.elsewhere ?? 0);
 }
 
 /** Return the remaining neurons: limit − used − reserved, at least 0. */
@@ -44,8 +44,40 @@ export function formatStatus(
     formatNeurons(usedNeurons(day)),
     formatInteger(day.limit)
   );
+  const source = day.source === 'class' ? trans.__('class budget') : '';
   const words = levelLabel(day, trans);
-  return { level: level(day), text: words ? `${text} · ${words}` : text };
+  return {
+    level: level(day),
+    text: [text, source, words].filter(Boolean).join(' · ')
+  };
+}
+
+/** Return a sentence with the neurons used today, the limit, and who set it. */
+export function formatUsed(day: IDayUsage, trans: TranslationBundle): string {
+  const used = formatNeurons(usedNeurons(day));
+  const limit = formatInteger(day.limit);
+  switch (day.source) {
+    case 'class':
+      return trans.__(
+        '%1 of your class budget of %2 neurons used today',
+        used,
+        limit
+      );
+    case 'course':
+      return trans.__(
+        '%1 of the course budget of %2 neurons used today',
+        used,
+        limit
+      );
+    case 'user':
+      return trans.__(
+        '%1 of your budget of %2 neurons used today',
+        used,
+        limit
+      );
+    default:
+      return trans.__('%1 of %2 neurons used today', used, limit);
+  }
 }
 
 /** Return the level in words; "" for green. */
@@ -63,11 +95,10 @@ export function levelLabel(day: IDayUsage, trans: TranslationBundle): string {
   }
 }
 
-function uncountedText(
-  payer: IState['payer'],
-  trans: TranslationBundle
-): string {
+function uncountedText(payer: BillingTarget, trans: TranslationBundle): string {
   switch (payer) {
+    case 'class':
+      return trans.__('Class server: budget unknown');
     case 'local':
       return trans.__('No neurons: model on this machine');
     case 'elsewhere':
@@ -81,8 +112,11 @@ function uncountedText(
 
 /** Return the tooltip of the status bar item. */
 export function tooltip(state: IState, trans: TranslationBundle): string {
-  return state.day === null
-    ? trans.__('Where this notebook sends prompts')
+  if (state.day === null) {
+    return trans.__('Where this notebook sends prompts');
+  }
+  return state.day.source === 'class'
+    ? trans.__('Neurons of your class budget used today. Click for details.')
     : trans.__('Neurons used today. Click for details.');
 }
 

@@ -6,13 +6,19 @@ import { addNulls } from './nulls';
 export const TARGET = 'cfai-magics';
 export const VERSION = 1;
 
-/** Today's usage in neurons; billed, estimated, running and reserved never overlap. */
+/** Who set a limit; free are the account's free neurons. Older kernels do not send it. */
+export type LimitSource = 'free' | 'user' | 'course' | 'class';
+
+/** Today's usage in neurons; the parts from billed to elsewhere never overlap. */
 export interface IDayUsage {
   readonly billed: number;
   readonly estimated: number;
   readonly running: number;
   readonly reserved: number;
+  /** Neurons that only the class server counted, such as calls from another computer. */
+  readonly elsewhere?: number;
   readonly limit: number;
+  readonly source?: LimitSource;
   readonly closed: boolean;
   /** In seconds since 1970, like all times in messages. */
   readonly resets: number;
@@ -23,10 +29,15 @@ export interface IDayUsage {
   } | null;
 }
 
+/** Who pays for the next request; class is a class server, which has a budget per student. */
+export type BillingTarget =
+  'account' | 'class' | 'local' | 'elsewhere' | 'none' | 'unknown';
+
 export interface IState {
   readonly type: 'state';
-  readonly payer: 'account' | 'local' | 'elsewhere' | 'none' | 'unknown';
+  readonly payer: BillingTarget;
   readonly model: string;
+  /** Null if calls are not counted, or the budget of the class is unknown. */
   readonly day: IDayUsage | null;
 }
 
@@ -40,6 +51,7 @@ export interface IToday {
   readonly hours: readonly number[];
   readonly budgets: readonly {
     readonly scope: string;
+    readonly source?: LimitSource;
     readonly neurons: number;
     readonly spent: number;
   }[];
@@ -168,7 +180,10 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
     hours.every(isNumber) &&
     all(
       budgets,
-      each => isText(each.scope) && numbers(each, 'neurons', 'spent')
+      each =>
+        isText(each.scope) &&
+        (each.source === undefined || isText(each.source)) &&
+        numbers(each, 'neurons', 'spent')
     ),
   models: ({ id, models }) =>
     isText(id) &&
@@ -204,7 +219,7 @@ function isEstimate(estimate: PartialJSONObject): boolean {
 }
 
 function isDay(day: PartialJSONObject): boolean {
-  const { account } = day;
+  const { account, elsewhere, source } = day;
   return (
     numbers(
       day,
@@ -215,6 +230,8 @@ function isDay(day: PartialJSONObject): boolean {
       'limit',
       'resets'
     ) &&
+    (elsewhere === undefined || isNumber(elsewhere)) &&
+    (source === undefined || isText(source)) &&
     (account === null ||
       (isObject(account) && numbers(account, 'neurons', 'reported')))
   );

@@ -12,6 +12,7 @@ from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
 from cfai_magics.types.usage import Usage
 from tests.browser.applications import Served, application, execute, saved
 from tests.browser.servers import PATIENCE, NotebookPage
+from tests.class_server import ClassServer
 
 pytestmark = pytest.mark.browser
 
@@ -94,6 +95,38 @@ def test_the_details_show_the_day_usage_and_close_with_escape(lab: Served, page:
     page.keyboard.press("Escape")
     expect(details).to_have_count(0)
     expect(meter(page)).to_be_focused()
+
+
+def test_the_meter_shows_the_class_budget_of_a_student(tmp_path: Path, page: Page) -> None:
+    with (
+        application("jupyterlab", tmp_path) as served,
+        ClassServer(served.cloudflare) as server,
+    ):
+        key = server.add_student("Ada", budget=50)
+        server.chat(key)  # on another device
+        spent = server.settled(key)["spent"]
+        environ = {"CFAI_CLASS_SERVER": server.url, "CFAI_API_KEY": key}
+        cells = (
+            f"import os\nos.environ.update({environ})\n{LOAD}",
+            "%%cfai\nHi",
+            "%cfai budget 40",
+        )
+        served.open(page, "class", [new_code_cell(cell) for cell in cells])
+        notebook = NotebookPage(page)
+        notebook.run(0)
+        expect(meter(page)).to_have_text("Class server: budget unknown", timeout=LONG)
+        notebook.run(1)
+        expect(meter(page)).to_have_text(
+            re.compile(r"^[\d.]+ / 50 neurons · class budget$"), timeout=LONG
+        )
+        meter(page).click()
+        details = page.get_by_role("dialog", name="Neurons today")
+        expect(details).to_contain_text("of your class budget of 50 neurons used today")
+        expect(details).to_contain_text(f"other devices or programs{spent:.2f}")
+        expect(details).to_contain_text("Today's class budget: ")
+        page.keyboard.press("Escape")
+        notebook.run(2)
+        expect(meter(page)).to_have_text(re.compile(r"^[\d.]+ / 40 neurons$"), timeout=LONG)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ PACKAGE_TYPES = (
     Embeddings("m", ((1.0,),), USAGE),
     Request("m", ({"role": "user", "content": "x"},)),
     Model("m", units={"a": 1.0}),
-    Limit("day", 1.0, 2.0, from_course=True),
+    Limit("day", 1.0, 2.0, source="course"),
     Variant("m", 1.0, 2),
 )
 TEXTS_0_1_0 = Path(__file__).with_name("types_0_1_0.jsonl").read_text(encoding="utf-8")

@@ -86,6 +86,20 @@ describe('ThresholdAnnouncer', () => {
     );
   });
 
+  it('announces the thresholds of a class budget', () => {
+    const announcer = new ThresholdAnnouncer(trans);
+    const student: IDayUsage = { ...day, source: 'class' };
+    const lines = [10, 80, 100].map(elsewhere =>
+      announcer.update({ ...student, elsewhere })
+    );
+    expect(lines).toEqual([
+      null,
+      '80 percent of your class budget is used: 80.0 of 100',
+      'All of your class budget is used: 100 of 100'
+    ]);
+    expect(announcer.update(student)).toBeNull();
+  });
+
   it('does not announce a threshold that was passed before the start', () =>
     expect(
       new ThresholdAnnouncer(trans).update({ ...day, billed: 85 })

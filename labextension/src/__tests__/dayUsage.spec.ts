@@ -5,8 +5,10 @@ import {
   formatNeurons,
   formatResetTime,
   formatStatus,
+  formatUsed,
   level,
   remaining,
+  tooltip,
   usedNeurons
 } from '../dayUsage';
 import { IDayUsage, IState } from '../protocol';
@@ -39,6 +41,21 @@ describe('the day usage', () => {
     expect(remaining({ ...day, limit: 10 })).toBe(0);
   });
 
+  it('counts neurons from other devices as used', () => {
+    expect(usedNeurons({ ...day, elsewhere: 500 })).toBe(3620);
+    expect(remaining({ ...day, elsewhere: 500 })).toBe(6300);
+  });
+
+  it.each([
+    [undefined, '3,120 of 10,000 neurons used today'],
+    ['free', '3,120 of 10,000 neurons used today'],
+    ['user', '3,120 of your budget of 10,000 neurons used today'],
+    ['course', '3,120 of the course budget of 10,000 neurons used today'],
+    ['class', '3,120 of your class budget of 10,000 neurons used today']
+  ] as const)('of the source %s names the limit', (source, text) =>
+    expect(formatUsed({ ...day, source }, trans)).toBe(text)
+  );
+
   it.each([
     [{}, 'green'],
     [{ billed: 7879 }, 'green'],
@@ -63,6 +80,22 @@ describe('formatStatus', () => {
   );
 
   it.each([
+    [{}, '320 / 1,000 neurons · class budget'],
+    [{ elsewhere: 500 }, '820 / 1,000 neurons · class budget · running low'],
+    [{ source: 'user' }, '320 / 1,000 neurons']
+  ] as const)('for a class with %j shows %s', (changes, expected) => {
+    const student: IState = {
+      ...state({ billed: 200, limit: 1000, source: 'class', ...changes }),
+      payer: 'class'
+    };
+    expect(formatStatus(student, trans).text).toBe(expected);
+    expect(tooltip(student, trans).includes('class budget')).toBe(
+      expected.includes('class budget')
+    );
+  });
+
+  it.each([
+    ['class', 'Class server: budget unknown'],
     ['local', 'No neurons: model on this machine'],
     ['elsewhere', 'No neurons: another server'],
     ['none', 'Workers AI: no account'],

@@ -88,6 +88,17 @@ describe('parseMessage', () => {
     }
   });
 
+  it('accepts the messages of an older kernel, without the source of limits', () => {
+    const { state: message, today } = contract.from_kernel;
+    const day = { ...(message.day as PartialJSONObject) };
+    delete day.source;
+    delete day.elsewhere;
+    expect(parseMessage({ ...message, day })).not.toBeNull();
+    const [budget] = today.budgets as PartialJSONObject[];
+    const budgets = [{ ...budget, source: undefined }];
+    expect(parseMessage({ ...today, budgets })).not.toBeNull();
+  });
+
   it.each(['expressions', 'history'])(
     'rejects an estimate without %s',
     name => {

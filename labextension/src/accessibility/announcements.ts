@@ -182,6 +182,14 @@ export class ThresholdAnnouncer {
       );
     }
     const figures = [formatNeurons(usedNeurons(day)), formatInteger(day.limit)];
+    if (day.source === 'class') {
+      return now === 'red'
+        ? trans.__('All of your class budget is used: %1 of %2', ...figures)
+        : trans.__(
+            '80 percent of your class budget is used: %1 of %2',
+            ...figures
+          );
+    }
     return now === 'red'
       ? trans.__("All of today's neurons are used: %1 of %2", ...figures)
       : trans.__(

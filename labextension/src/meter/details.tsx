@@ -7,9 +7,9 @@ import {
   formatResetTime,
   formatStatus,
   formatTime,
+  formatUsed,
   levelLabel,
-  remaining,
-  usedNeurons
+  remaining
 } from '../dayUsage';
 import { KernelClient } from '../kernelClient';
 import { IDayUsage, IToday } from '../protocol';
@@ -105,7 +105,12 @@ interface IDaySummaryProps {
 
 function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
   const label = levelLabel(day, trans);
+  const elsewhere: [string, number] = [
+    trans.__('other devices or programs'),
+    day.elsewhere ?? 0
+  ];
   const parts: [string, number][] = [
+    ...(day.elsewhere ? [elsewhere] : []),
     [trans.__('billed'), day.billed],
     [trans.__('estimated'), day.estimated],
     [trans.__('in progress'), day.running],
@@ -115,11 +120,7 @@ function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
   return (
     <>
       <p className="jp-CfaiDetails-head">
-        {trans.__(
-          '%1 of %2 neurons used today',
-          formatNeurons(usedNeurons(day)),
-          formatInteger(day.limit)
-        )}
+        {formatUsed(day, trans)}
         {label && ` · ${label}`}
       </p>
       <dl>
@@ -155,6 +156,9 @@ function TodayUsage({ today, trans }: ITodayUsageProps): JSX.Element {
     session: trans.__("This session's budget"),
     notebook: trans.__("This notebook's budget for today")
   };
+  const bySource: Record<string, string> = {
+    class: trans.__("Today's class budget")
+  };
   return (
     <>
       {today.models.length > 0 ? (
@@ -182,11 +186,11 @@ function TodayUsage({ today, trans }: ITodayUsageProps): JSX.Element {
       ) : (
         <p>{trans.__('No calls today.')}</p>
       )}
-      {today.budgets.map(({ scope, spent, neurons }) => (
-        <p key={scope}>
+      {today.budgets.map(({ scope, source = 'user', spent, neurons }) => (
+        <p key={`${source} ${scope}`}>
           {trans.__(
             '%1: %2 of %3 neurons used or reserved.',
-            scopes[scope] ?? scope,
+            bySource[source] ?? scopes[scope] ?? scope,
             formatNeurons(spent),
             formatInteger(neurons)
           )}
