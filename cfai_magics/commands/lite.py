@@ -8,6 +8,8 @@ from ..chat.options import Option
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..paths import parse_user_path
+from ..replay.record_mode import MODE_VARIABLE
+from ..secret import get_environment
 
 OPTIONS = (
     Option("what", choices=("build", "serve"), help=mark("build a site, or serve it locally")),
@@ -74,10 +76,13 @@ def _kernel_environment(class_server: str) -> dict[str, str]:
     Without a class server, only recorded answers are available.
     """
     if not class_server:
-        return {"CFAI_REPLAY": "only"}
-    from ..backends.selector import normalize_base_url
+        return {MODE_VARIABLE: "only"}
+    from ..backends.addresses import check_encryption
+    from ..backends.class_server import CLASS_SERVER_VARIABLE, normalize_class_url
 
-    return {"CFAI_CLASS_SERVER": normalize_base_url(class_server, "--class-server")}
+    url = normalize_class_url(class_server, "--class-server")
+    check_encryption(url, "--class-server", get_environment())
+    return {CLASS_SERVER_VARIABLE: url}
 
 
 def _serve(frontend: Frontend, options: Namespace, paths: list[Path]) -> str:
