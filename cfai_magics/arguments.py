@@ -411,6 +411,7 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "name": _check_str,
     "callback": _check_callable,
     "on_idle": _check_callable,
+    "report_retry": _check_callable,
     "home": _check_path,
     "environ": _or_none(_check_mapping),
     "clock": _check_callable,

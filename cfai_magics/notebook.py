@@ -33,15 +33,8 @@ MAX_NOTEBOOK_BYTES = 200_000_000  # including the images in outputs
 
 
 def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
-    """Return the path of the notebook, or "" if neither VS Code nor Jupyter Server sets it.
-
-    In JupyterLite, which runs kernels in the notebook's folder, return the only notebook there.
-    """
-    path = namespace.get(VS_CODE_PATH_NAME) or environ.get(NOTEBOOK_PATH_VARIABLE)
-    if not path and sys.platform == "emscripten":
-        notebooks = list(Path.cwd().glob("*.ipynb"))
-        path = notebooks[0] if len(notebooks) == 1 else None
-    return str(path or "")
+    """Return the path of the notebook, or "" if neither VS Code nor Jupyter Server sets it."""
+    return str(namespace.get(VS_CODE_PATH_NAME) or environ.get(NOTEBOOK_PATH_VARIABLE) or "")
 
 
 def describe_front_end(environ: Mapping[str, str], shell: object) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from cfai_magics import runtime
 from cfai_magics.api import get_process_session
 from cfai_magics.backends.local_model import fetch_model
 from cfai_magics.i18n import set_language
@@ -47,6 +49,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # Tests must not read the keyring of the user who runs them.
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return folder
+
+
+@pytest.fixture
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the platform start no threads, as in a browser. Servers of tests keep theirs."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("cfai") or isinstance(thread, threading.Timer):
+            message = "can't start new thread"
+            raise RuntimeError(message)
+        start(thread)
+
+    monkeypatch.setattr(runtime, "HAS_THREADS", False)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.fixture(params=["with threads", "without threads"])
+def has_threads(request: pytest.FixtureRequest) -> bool:
+    """Run a test with threads, and without them as in a browser. Return whether it has them."""
+    if request.param == "without threads":
+        request.getfixturevalue("without_threads")
+    return request.param == "with threads"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from .. import runtime
 from ..arguments import require_str
 from ..errors import (
     APIConnectionError,
@@ -507,6 +508,8 @@ class Backend:
     def get_local_model_path(self, model_or_path: str, progress: Progress | None = None) -> Path:
         """Return the path to a local model. Download the small model if it is missing."""
         from .local_model import check_gguf, fetch_model
+
+        runtime.check_processes(_("The local model"))
 
         if model_or_path == LOCAL_MODEL:
             return fetch_model(self._home / "models", progress)

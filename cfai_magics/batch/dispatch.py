@@ -1,6 +1,6 @@
 """Send the prompts of a map concurrently, and cache each answer as it arrives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
@@ -128,11 +128,15 @@ class MapDispatcher:
             clients.get_shared_client()  # creates the client on this thread
         with self._reserve_pool(clients, costs) as budget_pool:
 
-            def ask_key(key: str) -> tuple[str, CachedAnswer | CfaiError]:
-                outcome = self._ask_key(key, budget_pool, progress.set_wait_reason)
+            def report_wait(reason: str) -> None:
+                progress.set_wait_reason(reason)
+                workers.call_soon(progress.show)
+
+            def ask_key(key: str) -> Iterator[tuple[str, CachedAnswer | CfaiError]]:
+                outcome = self._ask_key(key, budget_pool, report_wait)
                 if isinstance(outcome, CfaiError) and not isinstance(outcome, ROW_ERRORS):
                     raise outcome
-                return key, outcome
+                yield key, outcome
 
             def abort() -> None:
                 self._interrupt_streams()

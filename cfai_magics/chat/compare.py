@@ -16,7 +16,7 @@ from ..prompt.builder import Prompt, PromptReport, estimate_part_costs
 from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
 from ..session.call import Target
-from ..session.parallel import Finished, ParallelStreams, RetryNotice
+from ..session.parallel import Finished, ParallelStreams
 from ..types.answer_set import AnswerSet, Variant, make_variants
 from ..types.messages import Answer, Request
 from ..types.usage import Model
@@ -63,13 +63,16 @@ class Comparison(NamedTuple):
         errors: dict[int, CfaiError] = {}
         is_interrupted = False
         with self.frontend.session.parallel(
-            self.requests, self.max_neurons, self.gateway, self.targets, display.update_waiting
+            self.requests,
+            self.max_neurons,
+            self.gateway,
+            self.targets,
+            display.update_waiting,
+            display.show_status,
         ) as streams:
             try:
                 for index, event in streams:
-                    if isinstance(event, RetryNotice):
-                        display.show_status(index, event.message)
-                    elif isinstance(event, Finished):
+                    if isinstance(event, Finished):
                         errors |= {index: event.error} if event.error else {}
                         display.show_final_answer(index, event.answer, _format_error(event.error))
                     else:

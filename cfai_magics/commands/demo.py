@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import state_files
+from .. import runtime, state_files
 from ..backends.selector import LOCAL_MODEL
 from ..chat.frontend import Frontend
 from ..errors import SetupError
@@ -30,6 +30,7 @@ POLL_SECONDS = 0.2  # seconds between checks of JupyterLab's log
 
 def run(frontend: Frontend, _options: Namespace) -> str:
     """Download the small model, open the quickstart notebook, and wait until JupyterLab exits."""
+    runtime.check_processes("%cfai demo")
     if find_spec("jupyterlab") is None:
         raise SetupError(
             _("JupyterLab is not installed"),

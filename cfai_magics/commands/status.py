@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from .. import __version__
+from .. import __version__, runtime
 from ..backends.addresses import mask_secrets
 from ..backends.class_server import ClassServer
 from ..backends.selector import API_URL_VARIABLE
@@ -48,6 +48,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
             _(SOURCE_LABELS[catalog.source]),
         ),
         (_("data folder"), str(session.home), home_source),
+        *_browser_rows(),
         (_("version"), __version__, ""),
     )
     return Table((_("setting"), _("value"), _("from")), rows)
@@ -94,6 +95,24 @@ def _class_rows(session: Session, server: ClassServer) -> list[Row]:
     )
     source = _("the class server")
     return [*rows, (_("student"), status.name, source), (_("class budget"), budget, source)]
+
+
+def _browser_rows() -> list[Row]:
+    """Return the rows for how requests are sent and end in a browser, or an empty list."""
+    if not runtime.IS_BROWSER:
+        return []
+    from ..workers_ai.fetch import DEADLINE, is_streaming
+
+    way = (
+        _("fetch; answers are streamed")
+        if is_streaming()
+        else _("XMLHttpRequest; answers are not streamed, because the browser has no JSPI")
+    )
+    limit = _("a running cell can't be interrupted; an answer ends after {seconds:,.0f} s")
+    return [
+        (_("requests"), way, _("browser")),
+        (_("interrupt"), limit.format(seconds=DEADLINE), _("browser")),
+    ]
 
 
 def _gateway_rows(session: Session) -> list[Row]:

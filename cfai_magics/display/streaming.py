@@ -8,6 +8,7 @@ from secrets import token_hex
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TextIO
 
+from .. import runtime
 from ..i18n import _, ngettext
 from ..output import write_sanitized
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
@@ -151,7 +152,7 @@ class WaitingDisplay:
     """Base class of displays that show a waiting line until the first token arrives.
 
     A thread shows the line, because the request blocks the thread of the cell. Without threads, as
-    in a browser, and in a child that is forked meanwhile, no line is shown.
+    in a browser, the line is shown once. In a child that is forked meanwhile, no line is shown.
 
     Attributes:
         shows_waiting: Whether the display shows a waiting line.
@@ -167,6 +168,9 @@ class WaitingDisplay:
         """Show that the model is answering, until `stop_waiting`. Short waits show nothing."""
         if not self.shows_waiting:
             return
+        if not runtime.HAS_THREADS:
+            self.show_waiting(format_waiting(model_name, 0.0))
+            return
         context = copy_context()  # with the cell to which ipykernel sends the output
         self.waiting_timer = timer = Timer(
             WAITING_DELAY, lambda: context.run(self._count_seconds, model_name, timer.finished)
@@ -174,7 +178,7 @@ class WaitingDisplay:
         timer.daemon = True
         try:
             timer.start()
-        except RuntimeError:  # threads are not available
+        except RuntimeError:  # the machine has too many threads
             self.waiting_timer = None
 
     def stop_waiting(self) -> None:

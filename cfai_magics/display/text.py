@@ -105,7 +105,7 @@ class TextStreamDisplay(TerminalDisplay):
     def add(self, delta: Delta) -> None:
         """Print the next delta of the answer."""
         if isinstance(delta, TextDelta):
-            if self.waiting_timer is not None:
+            if not self._has_text:
                 self.stop_waiting()
             if self._reasoning_chars and not self._has_text:
                 thinking = ngettext(

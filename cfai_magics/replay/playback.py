@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from .. import runtime
 from ..errors import ServerError
 from ..i18n import _
 from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, ToolCall
@@ -393,6 +394,10 @@ class RecordingTransport(httpx.BaseTransport):
     """
 
     def __init__(self, inner: httpx.BaseTransport | None = None) -> None:
+        if inner is None and not runtime.HAS_SOCKETS:
+            from ..workers_ai.fetch import FetchTransport
+
+            inner = FetchTransport()
         self._inner = inner or PerProcessTransport(DefaultTransport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

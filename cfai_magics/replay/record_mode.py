@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import runtime
 from ..errors import CoursePolicyError, InvalidOptionError
 from ..i18n import _, mark
 from ..paths import parse_user_path
@@ -32,12 +33,14 @@ class RecordMode(NamedTuple):
         path: Path to the cassette, or None for the cassette next to the notebook.
         source: Where the mode was set, as shown to the user.
         instant: Whether answers are replayed without the recorded delays.
+        is_guessed: Whether the path is the only cassette in the folder of an unknown notebook.
     """
 
     mode: str
     path: Path | None = None
     source: str = ""
     instant: bool = False
+    is_guessed: bool = False
 
     @property
     def description(self) -> str:
@@ -59,11 +62,15 @@ class RecordMode(NamedTuple):
 OFF = RecordMode("off", source=mark("default"))
 
 
-def default_cassette_path(notebook: str) -> Path | None:
+def default_cassette_path(notebook: str, folder: Path = Path()) -> Path | None:
     """Return the default cassette path for a notebook, or None if the notebook is not found.
 
-    A notebook is not found if it was moved after its kernel started.
+    A notebook is not found if it was moved after its kernel started. Browsers do not tell the
+    kernel the name of its notebook: there, the only cassette in `folder` is the default.
     """
+    if not notebook and runtime.IS_BROWSER:
+        cassettes = list(folder.glob(f"*{CASSETTE_SUFFIX}"))
+        return cassettes[0] if len(cassettes) == 1 else None
     path = Path(notebook)
     return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
 
@@ -104,8 +111,8 @@ def resolve_mode(
 ) -> RecordMode:
     """Return the record mode set by the command, the environment or the settings, in that order.
 
-    If no mode is set, return IMPLICIT if there is a cassette next to the notebook, and OFF
-    otherwise.
+    If no mode is set, return IMPLICIT if there is a cassette next to the notebook (in a browser,
+    one cassette in the folder), and OFF otherwise.
 
     Args:
         override: Mode set by a command, or None.
@@ -113,7 +120,7 @@ def resolve_mode(
         configured: Mode in the settings, or None. The "auto" and "refresh" modes are turned off if
             the path to the cassette is unknown.
         notebook: Path to the notebook, or "" if it is unknown.
-        folder: Folder of a relative path in the environment.
+        folder: Folder of a relative path in the environment, and of a notebook in a browser.
         is_locked: Whether the mode in the settings overrides commands and the environment.
 
     Raises:
@@ -124,14 +131,19 @@ def resolve_mode(
     if is_locked and configured is not None:
         record_mode, configured = None, _apply_lock(configured, record_mode)
     if record_mode is None and configured is not None:
-        record_mode = _off_without_notebook(configured, notebook)
+        record_mode = _off_without_notebook(configured, notebook, folder)
     if record_mode is None:
-        path = default_cassette_path(notebook)
+        path = default_cassette_path(notebook, folder)
         if path is None or not path.is_file():
             return OFF._replace(source=_(OFF.source))
-        record_mode = RecordMode(IMPLICIT, path, _("the file is next to the notebook"))
+        source = (
+            _("the file is next to the notebook")
+            if notebook
+            else _("the only recording in the folder")
+        )
+        record_mode = RecordMode(IMPLICIT, path, source, is_guessed=not notebook)
     instant = bool(environ.get(INSTANT_VARIABLE))
-    record_mode = _with_path(record_mode, notebook)
+    record_mode = _with_path(record_mode, notebook, folder)
     return record_mode._replace(instant=record_mode.instant or instant)
 
 
@@ -146,11 +158,11 @@ def _apply_lock(locked_mode: RecordMode, override: RecordMode | None) -> RecordM
     )
 
 
-def _off_without_notebook(record_mode: RecordMode, notebook: str) -> RecordMode:
+def _off_without_notebook(record_mode: RecordMode, notebook: str, folder: Path) -> RecordMode:
     if (
         record_mode.mode in {"only", "off"}
         or record_mode.path is not None
-        or default_cassette_path(notebook) is not None
+        or default_cassette_path(notebook, folder) is not None
     ):
         return record_mode
     return record_mode._replace(
@@ -161,13 +173,13 @@ def _off_without_notebook(record_mode: RecordMode, notebook: str) -> RecordMode:
     )
 
 
-def _with_path(record_mode: RecordMode, notebook: str) -> RecordMode:
+def _with_path(record_mode: RecordMode, notebook: str, folder: Path) -> RecordMode:
     if record_mode.mode == "off" or record_mode.path is not None:
         return record_mode
-    path = default_cassette_path(notebook)
+    path = default_cassette_path(notebook, folder)
     if path is None:
         raise _missing_path_error(record_mode.mode, Path(notebook).name)
-    return record_mode._replace(path=path)
+    return record_mode._replace(path=path, is_guessed=not notebook)
 
 
 def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
@@ -276,7 +288,13 @@ class RecordModeResolver:
         """
         text = f"{record_mode.mode}:{record_mode.path}" if record_mode.path else record_mode.mode
         self._settings.course.check_setting("recording", text)
-        return resolve_mode(record_mode, self._environ, None, self._get_notebook())
+        return resolve_mode(
+            record_mode,
+            self._environ,
+            None,
+            self._get_notebook(),
+            folder=self._settings.working_directory,
+        )
 
     def resolve_for_block(self, path: Path | None, mode: str = "") -> RecordMode:
         """Return the record mode of a `with recording(path, mode=mode)` block.
@@ -313,7 +331,9 @@ class RecordModeResolver:
             )
         requested = requested._replace(path=path or requested.path)
         notebook = self._get_notebook()
-        return resolve_mode(requested, self._environ, configured, notebook, is_locked=is_locked)
+        return resolve_mode(
+            requested, self._environ, configured, notebook, folder=folder, is_locked=is_locked
+        )
 
     @contextmanager
     def use_for_block(self, record_mode: RecordMode) -> Iterator[None]:

@@ -60,6 +60,7 @@ class Recorder(forks.ChildForkHook):
         self._max_per_cell: Counter[tuple[Path, str]] = Counter()
         self._cassettes: dict[Path, Cassette] = {}
         self._reported_corruption = ""
+        self._reported_path: Path | None = None  # of the only cassette in the folder
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
@@ -202,6 +203,10 @@ class Recorder(forks.ChildForkHook):
         contents = cassette.contents()
         index = self._next_index(cassette, lookup.request)
         lookup.notes = self._new_corruption_notes(cassette, contents)
+        if record_mode.is_guessed and self._reported_path != cassette.path:
+            self._reported_path = cassette.path
+            note = _("Answers come from {file}, the only recording in this folder.")
+            lookup.notes.append(note.format(file=cassette.path.name))
         if record_mode.is_replaying:
             lookup.interaction, lookup.fallback = contents.lookup(lookup.request, index)
             if record_mode.mode != "auto":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
-from .. import forks
+from .. import forks, runtime
 from ..errors import CfaiError
 from ..types.usage import ActiveCall
 
@@ -37,6 +37,7 @@ class Observers(forks.ChildForkHook):
     `poll_version` returns a different value after another kernel makes a change. While callbacks
     are registered, a background thread calls `poll_version` once per second. If the value has
     changed, that thread runs the callbacks. A forked child does not run its parent's callbacks.
+    Without threads, changes by other kernels are not noticed.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Observers(forks.ChildForkHook):
             callback_id = next(self._ids)
             self._callbacks[callback_id] = callback
             self.is_watched = True
-            if self._stop is None:
+            if self._stop is None and runtime.HAS_THREADS:
                 self._stop = threading.Event()
                 # report changes that other kernels make from now on
                 poll_args = (

@@ -1,4 +1,7 @@
-"""Run calls in parallel in a pool of threads, with a shared reservation of neurons."""
+"""Run calls in parallel in a pool of threads, with a shared reservation of neurons.
+
+Without threads, as in a browser, the calls run one after the other.
+"""
 
 import time
 from collections import deque
@@ -8,6 +11,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, Self, TypeVar
 
+from .. import runtime
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
 from ..pricing.limits import Admission, admit_all_or_none, extend_pool
@@ -32,25 +36,36 @@ OpenStream = Callable[[int, OnRetry], AnswerStream]
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerFailure:
-    """An exception from a worker thread, to be raised again in the iterating thread."""
+class ItemEnd:
+    """The end of an item, with an exception to be raised again in the iterating thread."""
 
-    error: BaseException
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A function that the iterating thread calls."""
+
+    show: Callable[[], None]
 
 
 class WorkerPool(Generic[Item, Result]):
     """A pool of up to `size` threads that call `process` on each item.
 
-    Use the pool in a `with` block, and iterate over it to get the results as they arrive. Leaving
-    the block discards items that have not been started, calls `abort` if any results are missing,
-    and joins the threads. `on_idle` is called every POLL_SECONDS while waiting for results.
+    Use the pool in a `with` block, and iterate over it to get the results that `process` yields,
+    as they arrive. Leaving the block discards items that have not been started, calls `abort` if
+    any results are missing, and joins the threads. `on_idle` is called every POLL_SECONDS while
+    waiting for results.
+
+    Without threads, iterating processes the items one after the other, and `on_idle` is called
+    before each of them.
     """
 
     def __init__(
         self,
         size: int,
         items: Iterable[Item],
-        process: Callable[[Item], Result],
+        process: Callable[[Item], Iterable[Result]],
         abort: Callable[[], None],
         on_idle: Callable[[], None] = lambda: None,
     ) -> None:
@@ -59,9 +74,8 @@ class WorkerPool(Generic[Item, Result]):
         self._abort = abort
         self._on_idle = on_idle
         self._remaining = len(self._items)
-        # The flag is True for the last result of an item.
-        self._results: SimpleQueue[tuple[Result | WorkerFailure, bool]] = SimpleQueue()
-        thread_count = min(size, self._remaining)
+        self._results: SimpleQueue[Result | Notice | ItemEnd] = SimpleQueue()
+        thread_count = min(size, self._remaining) if runtime.HAS_THREADS else 0
         self._threads = [
             Thread(target=self._run, name="cfai", daemon=True) for _ in range(thread_count)
         ]
@@ -84,25 +98,41 @@ class WorkerPool(Generic[Item, Result]):
                 thread.join(max(0.0, deadline - time.monotonic()))
         return unstarted
 
-    def put(self, result: Result) -> None:
-        """Pass an intermediate result of an item to the iterating thread."""
-        self._results.put((result, False))
+    def call_soon(self, show: Callable[[], None]) -> None:
+        """Let the iterating thread call a function. Called while an item is processed."""
+        if self._threads:
+            self._results.put(Notice(show))
+        else:
+            show()
 
     def __iter__(self) -> Iterator[Result]:
+        if not self._threads:
+            yield from self._run_in_turn()
+            return
         for (
             thread
         ) in self._threads:  # not in `__enter__`, where an interrupt would skip `__exit__`
             thread.start()
         while self._remaining:
             try:
-                result, is_last = self._results.get(timeout=POLL_SECONDS)
+                result = self._results.get(timeout=POLL_SECONDS)
             except Empty:
                 self._on_idle()
                 continue
-            self._remaining -= is_last
-            if isinstance(result, WorkerFailure):
-                raise result.error
-            yield result
+            if isinstance(result, ItemEnd):
+                self._remaining -= 1
+                if result.error is not None:
+                    raise result.error
+            elif isinstance(result, Notice):
+                result.show()
+            else:
+                yield result
+
+    def _run_in_turn(self) -> Iterator[Result]:
+        while self._items:
+            self._on_idle()
+            yield from self._process(self._items.popleft())
+            self._remaining -= 1
 
     def _run(self) -> None:
         while True:
@@ -111,10 +141,13 @@ class WorkerPool(Generic[Item, Result]):
             except IndexError:
                 return
             try:
-                self._results.put((self._process(item), True))
+                for result in self._process(item):
+                    self._results.put(result)
             except BaseException as error:  # noqa: BLE001 - raised in the iterating thread
                 self._items.clear()  # so that no thread starts another item
-                self._results.put((WorkerFailure(error), True))
+                self._results.put(ItemEnd(error))
+            else:
+                self._results.put(ItemEnd())
 
 
 class BudgetPool:
@@ -214,13 +247,6 @@ def reserve_pool(
 
 
 @dataclass(frozen=True, slots=True)
-class RetryNotice:
-    """A message shown while a call waits to be retried."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a call, with the complete answer, or a partial answer and an error."""
 
@@ -228,8 +254,9 @@ class Finished:
     error: CfaiError | None = None
 
 
-Event = Delta | RetryNotice | Finished
+Event = Delta | Finished
 IndexedEvent = tuple[int, Event]  # (call index, event)
+ReportRetry = Callable[[int, str], None]  # takes the call index and a message
 
 
 class ParallelStreams:
@@ -237,7 +264,9 @@ class ParallelStreams:
 
     `open_stream(index, on_retry)` returns the stream for one call. Each call is settled, no matter
     how its stream ends. `reserve` reserves the cost of all calls before the first call is sent.
-    `on_idle` is called every POLL_SECONDS while no event arrives.
+    `on_idle` is called every POLL_SECONDS while no event arrives, and `report_retry` when a call
+    waits to be retried, both on the iterating thread. Without threads, the calls run in turn, and
+    `on_idle` is called before each of them.
 
     Use the object in a `with` block. Leaving the block stops all calls. Afterward, `answers`
     contains the answers received so far, `seconds` is the total duration, and `unsent` is the set
@@ -251,9 +280,11 @@ class ParallelStreams:
         reserve: Callable[[], None],
         client: ClientGroup,
         on_idle: Callable[[], None],
+        report_retry: ReportRetry,
     ) -> None:
         self._reserve = reserve
         self._client = client
+        self._report_retry = report_retry
         self._pool = WorkerPool[int, IndexedEvent](
             MAX_CONCURRENT_CALLS, range(count), self._run_call, client.abort, on_idle
         )
@@ -300,20 +331,22 @@ class ParallelStreams:
     def _retry_callback(self, index: int) -> OnRetry:
         def on_retry(error: CfaiError, pause: float, next_attempt: int) -> None:
             message = format_retry_message(error, pause, next_attempt)
-            self._pool.put((index, RetryNotice(message)))
+            self._pool.call_soon(lambda: self._report_retry(index, message))
 
         return on_retry
 
-    def _run_call(self, index: int) -> IndexedEvent:
-        stream = self._streams[index]
-        if self._quota_error:
+    def _run_call(self, index: int) -> Iterator[IndexedEvent]:
+        stream, error = self._streams[index], self._quota_error
+        if error is not None:
             stream.close()
-            return index, Finished(stream.answer, self._quota_error)
+            yield index, Finished(stream.answer, error)
+            return
+        failure: CfaiError | None = None
         try:
             for delta in stream:
-                self._pool.put((index, delta))
-        except CfaiError as error:
-            if isinstance(error, DailyQuotaError):
-                self._quota_error = error
-            return index, Finished(stream.answer, error)
-        return index, Finished(stream.answer)
+                yield index, delta
+        except CfaiError as caught:
+            failure = caught
+            if isinstance(caught, DailyQuotaError):
+                self._quota_error = caught
+        yield index, Finished(stream.answer, failure)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
-    from .parallel import BudgetPool, ParallelStreams
+    from .parallel import BudgetPool, ParallelStreams, ReportRetry
     from .task_calls import TaskCalls
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
@@ -337,21 +337,26 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str = "",
         targets: Sequence[Target] | None = None,
         on_idle: Callable[[], None] = lambda: None,
+        report_retry: "ReportRetry" = lambda _index, _message: None,
     ) -> "ParallelStreams":
         """Return an object that streams the answers to several requests in parallel.
 
-        The total cost is reserved before the first request is sent.
+        The total cost is reserved before the first request is sent. In a browser, which has no
+        threads, the requests are sent one after the other.
 
         Args:
             requests: One request, or a sequence of requests.
             max_neurons: Maximum cost of all requests together, in neurons.
             gateway: As in `stream`.
             targets: The resolved target of each request; None resolves the model names.
-            on_idle: Called about every 0.1 seconds while no event arrives.
+            on_idle: Called about every 0.1 seconds while no event arrives; without threads,
+                before each request.
+            report_retry: Called with the request index and a message when a request waits to be
+                sent again.
 
         Returns:
-            An iterable of (request index, event) pairs. An event is a delta, a retry notice or
-            the end of an answer.
+            An iterable of (request index, event) pairs. An event is a delta or the end
+            of an answer.
 
         Raises:
             CfaiError: As in `stream`. An error in one request does not stop the others.
@@ -389,6 +394,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             lambda: reserve_group(paid_reservations),
             clients,
             on_idle,
+            report_retry,
         )
 
     def _open_stream(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from weakref import finalize
 
-from .. import forks, state_files
+from .. import forks, runtime, state_files
 from ..errors import StorageError
 from ..i18n import _, mark
 
@@ -247,8 +247,11 @@ def run_with_progress(
     """Run a check in a thread, calling `on_wait` every 5 seconds, and return the result.
 
     If it ran in the main thread, SQLite would not respond to an interrupt. Interrupting
-    the main thread stops the check. `connection` must allow use from other threads.
+    the main thread stops the check. `connection` must allow use from other threads. Without
+    threads, the check runs in the main thread.
     """
+    if not runtime.HAS_THREADS:
+        return check(connection)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from .. import runtime
 from ..arguments import check_method_arguments, collect_filled_texts, require_str
 from ..errors import (
     AuthenticationError,
@@ -354,7 +355,9 @@ class WorkersAI(Unpicklable):
         if key and not key.matches(TOKEN_PATTERN):
             raise InvalidOptionError(_("The API key is not valid"), _("Check CFAI_API_KEY."))
         resolved_transport = transport or (
-            None if use_proxies else PerProcessTransport(httpx.HTTPTransport)
+            PerProcessTransport(httpx.HTTPTransport)
+            if runtime.HAS_SOCKETS and not use_proxies
+            else None
         )
         client = cls(
             "0" * ACCOUNT_ID_LENGTH, key or NO_TOKEN, timeout=timeout, transport=resolved_transport

@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 import httpx
 
-from .. import forks
+from .. import forks, runtime
 from ..arguments import check_fields
 from ..errors import (
     APIConnectionError,
@@ -513,6 +513,10 @@ class HTTPConnection(Unpicklable):
     ) -> None:
         from .. import __version__
 
+        if transport is None and not runtime.HAS_SOCKETS:
+            from .fetch import FetchTransport
+
+            transport = FetchTransport()
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
         self.field_names: FieldNames = {}

@@ -22,6 +22,9 @@ from cfai_magics.session.session import Session
 from tests.batch.maps import count_cached_answers, sent_prompts, sentiment
 from tests.standin import Fault, Standin
 
+pytestmark = pytest.mark.usefixtures("has_threads")
+
+
 # --- input and result
 
 
@@ -67,7 +70,7 @@ def test_a_data_frame_is_returned_with_answer_error_and_neurons(account: Standin
         (pd.Series(["fine", "awful"]), pd.DataFrame),
         (pl.DataFrame({"text": ["fine", "awful"]}), pl.DataFrame),
         (pl.Series("text", ["fine", "awful"]), pl.DataFrame),
-        ((word for word in ("fine", "awful")), list),
+        (lambda: (word for word in ("fine", "awful")), list),
     ],
     ids=["texts", "dicts", "series", "polars", "polars series", "generator"],
 )
@@ -75,7 +78,8 @@ def test_rows_are_returned_in_the_type_of_the_input(
     data: Any, result_type: type, account: Standin
 ) -> None:
     account.switch(answer=sentiment)
-    result = cfai_magics.map("Is it {text}?", data, max_tokens=9)
+    rows_given = data() if callable(data) else data
+    result = cfai_magics.map("Is it {text}?", rows_given, max_tokens=9)
     assert isinstance(result, result_type)
     if isinstance(result, pd.DataFrame):
         rows = result.to_dict("records")

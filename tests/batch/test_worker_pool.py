@@ -135,7 +135,12 @@ def test_prompts_are_not_saved_and_map_clear_deletes_the_answers(
 def test_no_thread_starts_before_the_results_are_read() -> None:
     """An interrupt always occurs inside the `with` block, whose exit stops the threads."""
     started: list[int] = []
-    with WorkerPool(2, [1, 2], started.append, lambda: None) as results:
+
+    def process(item: int) -> list[str]:
+        started.append(item)
+        return ["result"]
+
+    with WorkerPool(2, [1, 2], process, lambda: None) as results:
         assert started == []
-        assert list(results) == [None, None]
+        assert list(results) == ["result", "result"]
     assert sorted(started) == [1, 2]

@@ -36,6 +36,7 @@ def run_doctor() -> RunDoctor:
     return rows
 
 
+@pytest.mark.usefixtures("has_threads")
 def test_a_healthy_setup_needs_no_fix(
     session: Session, account: Standin, run_doctor: RunDoctor
 ) -> None:

@@ -191,7 +191,26 @@ def test_without_updates_no_line_is_shown(screen: Screen, threads: Callable[[], 
     assert threads() == 0
 
 
-def test_without_threads_no_line_is_shown(
+def test_without_threads_the_line_is_shown_once(
+    live: NotebookStream, screen: Screen, without_threads: None
+) -> None:
+    live.start_waiting(GEMMA)
+    assert screen.messages == [LINE]
+    live.add(TextDelta("Blue."))
+    assert screen.messages == [LINE, "Blue."]
+
+
+def test_without_threads_the_line_of_a_terminal_is_cleared(
+    terminal: Terminal, without_threads: None
+) -> None:
+    live = TextStreamDisplay("off", print, terminal)
+    live.start_waiting(GEMMA)
+    assert LINE in visible(terminal)
+    live.add(TextDelta("Blue."))
+    assert visible(terminal) == "Blue."
+
+
+def test_with_too_many_threads_no_line_is_shown(
     live: NotebookStream, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start(_thread: threading.Thread) -> None:

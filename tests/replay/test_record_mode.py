@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cfai_magics import runtime
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.replay.record_mode import RecordMode, RecordModeResolver, resolve_mode
 from cfai_magics.settings import load_settings
@@ -105,3 +106,44 @@ def test_the_original_timing_can_be_skipped(notebook: Path) -> None:
         RecordMode("only"), {"CFAI_REPLAY_INSTANT": "1"}, None, str(notebook)
     ).instant
     assert not resolve_mode(RecordMode("only"), {}, None, str(notebook)).instant
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the rules for browsers, which do not tell a kernel the name of its notebook."""
+    monkeypatch.setattr(runtime, "IS_BROWSER", True)
+
+
+def test_in_a_browser_the_only_recording_in_the_folder_is_replayed(
+    tmp_path: Path, browser: None
+) -> None:
+    recording = tmp_path / "lesson.cfai.jsonl"
+    recording.touch()
+    (tmp_path / "data.jsonl").touch()
+    record_mode = resolve_mode(None, {}, None, "", folder=tmp_path)
+    assert (record_mode.is_replaying, record_mode.is_recording) == (True, False)
+    assert (record_mode.path, record_mode.is_guessed) == (recording, True)
+    assert record_mode.source == "the only recording in the folder"
+    only = resolve_mode(None, {"CFAI_REPLAY": "only"}, None, "", folder=tmp_path)
+    assert (only.mode, only.path) == ("only", recording)
+
+
+def test_in_a_browser_two_recordings_are_not_replayed(tmp_path: Path, browser: None) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.cfai.jsonl").touch()
+    assert resolve_mode(None, {}, None, "", folder=tmp_path).mode == "off"
+    with pytest.raises(InvalidOptionError, match="path is unknown"):
+        resolve_mode(RecordMode("only"), {}, None, "", folder=tmp_path)
+
+
+def test_the_setting_takes_precedence_over_the_only_recording(
+    tmp_path: Path, browser: None
+) -> None:
+    (tmp_path / "other.cfai.jsonl").touch()
+    configured = RecordMode("only", tmp_path / "lesson.cfai.jsonl", "cfai.toml")
+    assert resolve_mode(None, {}, configured, "", folder=tmp_path).path == configured.path
+
+
+def test_outside_a_browser_the_only_recording_is_not_replayed(tmp_path: Path) -> None:
+    (tmp_path / "lesson.cfai.jsonl").touch()
+    assert resolve_mode(None, {}, None, "", folder=tmp_path).mode == "off"

@@ -183,3 +183,17 @@ def test_a_callback_can_close_the_observers(session: Session) -> None:
     session.settings.model = "llama-3.2-3b-instruct"
     session.settings.model = "other"
     assert len(callback.seen) == 1
+
+
+def test_without_threads_changes_of_the_own_session_call_back(
+    session: Session, account: Standin, without_threads: None
+) -> None:
+    calls: list[float] = []
+    unwatch = session.watch(lambda: calls.append(session.day_usage().reserved))
+    session.ask(session.build_request(HI))
+    assert calls[-1] == 0
+    assert max(calls) > 0, "the call was active"
+    count = len(calls)
+    unwatch()
+    session.ask(session.build_request(HI))
+    assert len(calls) == count

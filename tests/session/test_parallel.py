@@ -12,7 +12,6 @@ from cfai_magics.session.parallel import (
     MAX_CONCURRENT_CALLS,
     Finished,
     ParallelStreams,
-    RetryNotice,
 )
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
@@ -20,7 +19,7 @@ from cfai_magics.types.messages import Message, Request, TextDelta
 from tests.standin import Fault, Standin
 from tests.workers_ai.calls import Script, answered
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("has_threads")]
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 PRICED, UNPRICED = "gemma-4-26b-a4b-it", "@cf/no/price"
@@ -121,18 +120,19 @@ def test_unpriced_models_share_the_remaining_limit(session: Session, account: St
 
 
 def test_leaving_early_stops_all_calls_and_books_the_started_ones(
-    session: Session, account: Standin
+    session: Session, account: Standin, has_threads: bool
 ) -> None:
+    count = MAX_CONCURRENT_CALLS if has_threads else 1
     account.switch(answer="word " * 5_000, tokens_per_second=50)
     with session.parallel(requests(session, 12, max_tokens=9_000)) as calls:
         seen: set[int] = set()
         for number, _ in calls:
             seen.add(number)
-            if len(seen) == MAX_CONCURRENT_CALLS:
+            if len(seen) == count:
                 break
-    assert account.wait_for(lambda c: c.disconnects == MAX_CONCURRENT_CALLS)
+    assert account.wait_for(lambda c: c.disconnects == count)
     assert not threads()
-    assert len(calls.unsent) == 12 - MAX_CONCURRENT_CALLS
+    assert len(calls.unsent) == 12 - count
     started = [answer for at, answer in enumerate(calls.answers) if at not in calls.unsent]
     assert all(answer.finish_reason == "interrupted" for answer in calls.answers)
     assert all(answer.text and answer.cost_basis == "estimated" for answer in started)
@@ -140,13 +140,15 @@ def test_leaving_early_stops_all_calls_and_books_the_started_ones(
     assert session.accounting.day_usage().estimated == pytest.approx(
         sum(answer.neurons or 0.0 for answer in started)
     )
-    assert len(account.requests) == MAX_CONCURRENT_CALLS
+    assert len(account.requests) == count
 
 
 @pytest.mark.parametrize("wait", ["delay_before_headers", "delay_before_first"])
 def test_calls_without_an_answer_are_also_stopped(
-    session: Session, account: Standin, wait: str
+    session: Session, account: Standin, wait: str, has_threads: bool
 ) -> None:
+    if not has_threads:
+        pytest.skip("another thread leaves the block")
     account.switch(**{wait: 60.0})
     calls = session.parallel(requests(session, 3))
     with calls:
@@ -158,18 +160,24 @@ def test_calls_without_an_answer_are_also_stopped(
     assert statuses(session) == ["interrupted"] * 3
 
 
-def test_a_call_that_waits_for_a_retry_is_stopped(session: Session, account: Standin) -> None:
+def test_a_call_that_waits_for_a_retry_is_stopped(
+    session: Session, account: Standin, has_threads: bool
+) -> None:
+    count = 2 if has_threads else 1
     account.switch(error=Fault.of(3040), retry_after="50")
     waiting: list[str] = []
-    with session.parallel(requests(session, 2)) as calls:
-        for _, event in calls:
-            assert isinstance(event, RetryNotice)
-            waiting.append(event.message)
-            if len(waiting) == 2:
-                break
+
+    def stop_after_last(_index: int, message: str) -> None:
+        waiting.append(message)
+        if len(waiting) == count:
+            raise KeyboardInterrupt
+
+    calls = session.parallel(requests(session, count), report_retry=stop_after_last)
+    with pytest.raises(KeyboardInterrupt), calls:
+        collect_finished(calls)
     assert "attempt 2 in 50 s" in waiting[0]
     assert not threads()
-    assert len(account.requests) == 2
+    assert len(account.requests) == count
     assert session.accounting.day_usage().reserved == pytest.approx(0.0)
 
 
