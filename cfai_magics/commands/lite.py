@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+from .. import runtime
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..errors import InvalidOptionError
@@ -41,6 +42,7 @@ MAX_PORT = 65_535
 
 def run(frontend: Frontend, options: Namespace) -> str:
     """Build a site, or serve it until the user presses Ctrl-C."""
+    runtime.check_processes("%cfai lite")
     paths = [parse_user_path(path) for path in options.paths]
     return (
         _build(frontend, options, paths)

@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TypeVar
 
+from .. import runtime
 from ..backends import simple_one_api
 from ..backends.addresses import check_encryption, normalize_base_url
 from ..backends.class_server import (
@@ -51,7 +52,6 @@ ACCOUNT_ID_HINT = mark(
 )
 TOKEN_HINT = mark("Enter the API token again, or create a new one: {token_page}")
 CLASS_KEY_HINT = mark("Enter the key again: cfs_ and 43 more characters.")
-IS_BROWSER = sys.platform == "emscripten"
 MAX_RETRIES = 4  # of each question; then the command fails
 T = TypeVar("T")
 OPTIONS = (
@@ -63,7 +63,7 @@ OPTIONS = (
 
 def run(frontend: Frontend, options: Namespace) -> str:
     """Log in to Cloudflare or another server, save the credentials, and return a message."""
-    class_url = options.class_url or (IS_BROWSER and _get_site_class_server(frontend))
+    class_url = options.class_url or (runtime.IS_BROWSER and _get_site_class_server(frontend))
     if class_url:
         return _use_class_server(frontend, class_url)
     if options.server:
@@ -145,7 +145,7 @@ def _use_class_server(frontend: Frontend, url_or_off: str) -> str:
     check_encryption(server.url, server.source, session.backend.environ)
     session.settings.course.check_setting("class_server", server.url)
     _check_environment(frontend, server)
-    if IS_BROWSER:
+    if runtime.IS_BROWSER:
         _confirm_site(frontend, server)
     frontend.print(_("Class server: {server}").format(server=server.name))
     name, budget, spent, stored_in = _log_in_to_class(frontend, server)

@@ -20,7 +20,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from .. import state_files
+from .. import runtime, state_files
 from ..errors import StorageError
 from ..file_lock import FileLock, Timeout
 from ..i18n import _
@@ -286,7 +286,7 @@ def _lock_folder(folder: Path) -> Iterator[None]:
 
     Kernels that write to the same cassette may use different folders for lock files.
     """
-    if sys.platform in ("win32", "emscripten"):
+    if sys.platform == "win32" or runtime.IS_BROWSER:
         yield
         return
     import fcntl
