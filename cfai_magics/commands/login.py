@@ -218,6 +218,8 @@ def _log_in_to_class(frontend: Frontend, server: ClassServer) -> tuple[str, floa
             lambda *what: frontend.print(format_retry_message(*what)),
         )
         stored_in = backend.credential_store.save_class_key(server.url, key)
+        if runtime.IS_BROWSER:  # where files are in the memory of the kernel
+            stored_in = _("the memory of this notebook's kernel, until it ends")
         return status.name, status.budget, status.spent, stored_in
 
     return _read_until_valid(frontend, log_in_to_class, CLASS_KEY_HINT)
