@@ -39,7 +39,7 @@ def write_own_wheel(folder: Path) -> Path:
             _("{package} is not installed").format(package=DISTRIBUTION),
             _("Run pip install {package}.").format(package=DISTRIBUTION),
         ) from None
-    return _pack(installed, folder)
+    return pack_installation(installed, folder)
 
 
 def run_pip(*arguments: str) -> None:
@@ -65,7 +65,8 @@ def run_pip(*arguments: str) -> None:
         )
 
 
-def _pack(installed: Distribution, folder: Path) -> Path:
+def pack_installation(installed: Distribution, folder: Path) -> Path:
+    """Write a wheel of the files of an installed distribution, and return its path."""
     base = f"cfai_magics-{installed.version}"
     wheel = folder / f"{base}-py3-none-any.whl"
     record: list[str] = []
