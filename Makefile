@@ -13,6 +13,7 @@ LITE := .venv-lite
 # Node.js for the class server, if the one on PATH is older than 22 or has no npm.
 CLASS_SERVER := .venv-class-server
 CLASS_SERVER_PATH := PATH=$(CURDIR)/$(CLASS_SERVER)/bin:$$PATH
+PYODIDE := .venv-pyodide
 # The tests in a file share a kernel or a wheel, so they run in the same process.
 PARALLEL := -n 2 --dist loadfile
 # The small model uses all cores. If other tests run in parallel, it is ten times slower.
@@ -29,7 +30,7 @@ SOURCES := pyproject.toml hatch_build.py \
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-lite test-pipelines \
-  test-class-server build browser ui notebooks lessons demo
+  test-class-server test-pyodide build browser ui notebooks lessons demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -166,6 +167,24 @@ test-class-server:
 	$(MAKE) class-server/node_modules/.package-lock.json
 	cd class-server && export $(CLASS_SERVER_PATH) XDG_CONFIG_HOME=$(CURDIR)/class-server/.wrangler \
 	  WRANGLER_SEND_METRICS=false && npm run lint && npm run typecheck && npm test && npm run bundle
+
+# pip installs the packages for Pyodide, the Python of browsers, in a folder: only wheels without compiled code.
+$(PYODIDE)/installed: tests/pyodide/requirements.txt
+	rm -rf $(PYODIDE)
+	$(PY) -m pip install -q --target $(PYODIDE) --no-deps --only-binary=:all: --ignore-requires-python \
+	  --python-version 3.14 --implementation py --abi none --platform any -r $<
+	touch $@
+
+tests/pyodide/node_modules/.package-lock.json: tests/pyodide/package-lock.json
+	cd tests/pyodide && $(CLASS_SERVER_PATH) npm ci --no-audit --no-fund
+	touch $@
+
+# The tests that need no thread, socket or other process also run in Pyodide, with Node.js.
+test-pyodide: install $(PYODIDE)/installed
+	{ node -e "process.exit(+(parseInt(process.versions.node) < 20))" && npm --version; } >/dev/null 2>&1 || \
+	$(MAKE) $(CLASS_SERVER)/bin/node
+	$(MAKE) tests/pyodide/node_modules/.package-lock.json
+	export $(CLASS_SERVER_PATH) && $(PY) -m tests.pyodide $(CURDIR)/$(PYODIDE)
 
 # Test the wheel as a user installs it: in an empty environment, with no other programs on PATH.
 build: install

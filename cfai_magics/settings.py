@@ -22,7 +22,7 @@ from traitlets import (
 )
 from traitlets.config import Config, Configurable
 
-from . import state_files
+from . import runtime, state_files
 from .arguments import MAX_TEMPERATURE, MAX_TOKENS, find_closest, format_suggestions
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
@@ -45,6 +45,8 @@ MAX_CAUSE_CHARS = 300  # limits an error's cause, which may quote a long value
 def get_home_folder() -> Path:
     """Return the state folder: CFAI_HOME, or the user data folder that platformdirs returns.
 
+    In a browser, the user data folder is loaded from the browser's storage.
+
     Raises:
         SetupError: The path can't be used as a folder.
     """
@@ -57,7 +59,12 @@ def _resolve_home_folder() -> Path:
         return _require_usable(_to_absolute_path(env_value), HOME_VARIABLE)
     from platformdirs import user_data_path
 
-    return _require_usable(user_data_path("cfai", appauthor=False), _("The data folder"))
+    folder = user_data_path("cfai", appauthor=False)
+    if runtime.IS_BROWSER:
+        from .browser_storage import mount
+
+        mount(folder)
+    return _require_usable(folder, _("The data folder"))
 
 
 def _to_absolute_path(path_text: str) -> Path:

@@ -104,7 +104,11 @@ def _is_state_entry(entry: Path) -> bool:
 
 
 def _is_owned_by_user(file_stat: os.stat_result) -> bool:
-    return IS_POSIX and file_stat.st_uid == os.geteuid()
+    if not IS_POSIX:
+        return False
+    # Pyodide has no geteuid.
+    user_id = os.geteuid() if hasattr(os, "geteuid") else os.getuid()
+    return file_stat.st_uid == user_id
 
 
 def get_unusable_reason(folder: Path) -> str:

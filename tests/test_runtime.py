@@ -1,5 +1,8 @@
 """Features that need another process are refused where none can be started, as in a browser."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from cfai_magics import runtime
@@ -38,3 +41,10 @@ def test_a_local_model_in_the_settings_is_refused(
     session.settings.local = "small"
     with pytest.raises(SetupError, match=f"^The local model{CAUSE}"):
         session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
+
+
+def test_the_lock_file_of_the_tests_in_pyodide_names_no_registry() -> None:
+    path = Path(__file__).parent / "pyodide" / "package-lock.json"
+    packages = json.loads(path.read_text())["packages"]
+    assert packages
+    assert not [name for name, package in packages.items() if "resolved" in package]

@@ -1,6 +1,7 @@
 """Show the settings in use and where each value comes from."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from .. import __version__, runtime
 from ..backends.addresses import mask_secrets
@@ -48,7 +49,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
             _(SOURCE_LABELS[catalog.source]),
         ),
         (_("data folder"), str(session.home), home_source),
-        *_browser_rows(),
+        *_browser_rows(session.home),
         (_("version"), __version__, ""),
     )
     return Table((_("setting"), _("value"), _("from")), rows)
@@ -97,10 +98,11 @@ def _class_rows(session: Session, server: ClassServer) -> list[Row]:
     return [*rows, (_("student"), status.name, source), (_("class budget"), budget, source)]
 
 
-def _browser_rows() -> list[Row]:
-    """Return the rows for how requests are sent and end in a browser, or an empty list."""
+def _browser_rows(home: Path) -> list[Row]:
+    """Return the rows for the storage and the requests of a browser, or an empty list."""
     if not runtime.IS_BROWSER:
         return []
+    from ..browser_storage import is_mounted
     from ..workers_ai.fetch import DEADLINE, is_streaming
 
     way = (
@@ -108,8 +110,14 @@ def _browser_rows() -> list[Row]:
         if is_streaming()
         else _("XMLHttpRequest; answers are not streamed, because the browser has no JSPI")
     )
+    storage = (
+        _("the ledger and the settings are kept in this browser")
+        if is_mounted(home)
+        else _("the ledger and the settings are lost when the kernel restarts")
+    )
     limit = _("a running cell can't be interrupted; an answer ends after {seconds:,.0f} s")
     return [
+        (_("storage"), storage, _("browser")),
         (_("requests"), way, _("browser")),
         (_("interrupt"), limit.format(seconds=DEADLINE), _("browser")),
     ]

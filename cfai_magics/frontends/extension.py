@@ -2,6 +2,7 @@
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .. import runtime
 from ..settings import get_home_folder, load_settings
 from . import input_transforms
 from .completion import CfaiMatcher
@@ -11,6 +12,7 @@ from .magics import CfaiMagics
 MAGICS_NAME = CfaiMagics.__name__
 MAGIC_KINDS = ("line", "cell")
 CELL_START_EVENT = "pre_run_cell"  # comm messages also trigger pre_execute
+CELL_END_EVENT = "post_run_cell"
 
 
 def load(shell: InteractiveShell) -> None:
@@ -28,6 +30,8 @@ def load(shell: InteractiveShell) -> None:
     magics.ipython_state.attach()
     input_transforms.install(shell.input_transformer_manager)
     shell.events.register(CELL_START_EVENT, magics.on_pre_run_cell)
+    if runtime.IS_BROWSER:
+        shell.events.register(CELL_END_EVENT, save_browser_storage)
     has_kernel = hasattr(shell, "kernel")
     matcher = CfaiMatcher(
         lambda: magics.session, magics.ipython_state.get_user_names, has_badges=has_kernel
@@ -38,6 +42,13 @@ def load(shell: InteractiveShell) -> None:
         magics.lab_comm.open()
 
 
+def save_browser_storage(_result: object) -> None:
+    """Save the state folder in the browser after each cell."""
+    from ..browser_storage import save
+
+    save()
+
+
 def unload(shell: InteractiveShell) -> None:
     """Remove everything that `load` registered, and restore any earlier magics named `cfai`."""
     magics = shell.magics_manager.registry.pop(MAGICS_NAME, None)
@@ -46,6 +57,8 @@ def unload(shell: InteractiveShell) -> None:
     magics.ipython_state.detach()
     input_transforms.remove(shell.input_transformer_manager)
     shell.events.unregister(CELL_START_EVENT, magics.on_pre_run_cell)
+    if runtime.IS_BROWSER:
+        shell.events.unregister(CELL_END_EVENT, save_browser_storage)
     if magics.lab_comm is not None:
         magics.lab_comm.close()
     magics.close()
