@@ -9,6 +9,7 @@ OLDEST_VERSIONS := comm==0.1.4 filelock==3.13.0 httpx==0.28.0 ipython==8.20.0 ip
   markdown-it-py==3.0.0 platformdirs==4.0.0 tenacity==8.2.0 tomlkit==0.12.0 traitlets==5.14.0
 LAB42 := .venv-lab42
 PIPELINES := .venv-pipelines
+LITE := .venv-lite
 # Node.js for the class server, if the one on PATH is older than 22 or has no npm.
 CLASS_SERVER := .venv-class-server
 CLASS_SERVER_PATH := PATH=$(CURDIR)/$(CLASS_SERVER)/bin:$$PATH
@@ -28,7 +29,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines \
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-lite test-pipelines \
   test-class-server test-pyodide build browser ui notebooks lessons demo
 .DEFAULT_GOAL := install
 
@@ -130,6 +131,15 @@ $(LAB42)/installed: pyproject.toml
 test-lab42: install browser $(LAB42)/installed
 	CFAI_TEST_JUPYTER=$(CURDIR)/$(LAB42)/bin/python $(PY) -m pytest tests/browser/test_explain.py \
 	  tests/browser/test_meter.py tests/browser/test_picker.py tests/browser/test_prose.py
+
+# JupyterLite builds sites from an environment without JupyterLab.
+$(LITE)/installed: pyproject.toml
+	$(PYTHON) -m venv $(LITE)
+	CFAI_NO_LABEXTENSION=1 $(LITE)/bin/python -m pip install -q -e ".[lite]" hatchling "babel>=2.16" "jupyter-builder>=1.2,<2"
+	touch $@
+
+test-lite: install browser $(LITE)/installed
+	CFAI_TEST_LITE=$(CURDIR)/$(LITE)/bin/python $(PY) -m pytest tests/browser/test_lite.py
 
 # Graders and pipelines run a notebook with its recording. Some of them extend JupyterLab, so they have their own
 # environment.

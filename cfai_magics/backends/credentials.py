@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from .. import state_files
+from .. import runtime, state_files
 from ..errors import (
     InvalidAccountIdError,
     InvalidOptionError,
@@ -31,6 +31,7 @@ UNLOCK_HINT = mark("Unlock it, then try again.")
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
+KERNEL_MEMORY = Path("/tmp/cfai")  # noqa: S108 - Pyodide has only one user
 PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in an HTTP header
 LOGIN_HINT = mark("Run %cfai login again.")
 CLASS_LOGIN_HINT = mark(
@@ -212,7 +213,8 @@ class CredentialStore:
         environ: Mapping[str, str] | None = None,
         keyring: KeyringBackend | None = None,
     ) -> None:
-        self._path = home / FILE_NAME
+        # The state folder of a browser is kept in IndexedDB; a key must end with the kernel.
+        self._path = (KERNEL_MEMORY if runtime.IS_BROWSER else home) / FILE_NAME
         self._environ: Environment = get_environment(environ)
         self._keyring = keyring or Keyring()
         self._keyring_error: StorageError | None = None  # raised when the keyring was last read

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, str] = {
     "sent": mark("show the last prompt with the tokens and cost of each part"),
     "export": mark("write a config.json for simple-one-api with your account"),
     "demo": mark("open the quickstart notebook with a small local model"),
+    "lite": mark("build a site in which lessons run in the browser, or serve it locally"),
     "doctor": mark("check the setup and suggest fixes"),
     "help": mark("list the commands"),
 }

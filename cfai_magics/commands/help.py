@@ -14,7 +14,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     mark("Neurons"): ("usage", "budget", "plan", "class"),
     mark("Record and report"): ("replay", "verify", "report"),
     mark("Account and models"): ("login", "logout", "models", "use", "local", "panel", "export"),
-    mark("Setup and help"): ("status", "doctor", "demo", "help"),
+    mark("Setup and help"): ("status", "doctor", "demo", "lite", "help"),
 }
 EXAMPLES: Mapping[str, str] = {
     "cfai ask Why is the sky blue": mark("ask a question"),

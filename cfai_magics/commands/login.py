@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TypeVar
 
+from .. import runtime
 from ..backends import simple_one_api
 from ..backends.addresses import check_encryption, normalize_base_url
 from ..backends.class_server import (
@@ -32,6 +33,7 @@ from ..errors import (
     CfaiError,
     InvalidAccountIdError,
     InvalidOptionError,
+    SetupError,
 )
 from ..i18n import _, mark
 from ..paths import parse_user_path
@@ -61,8 +63,9 @@ OPTIONS = (
 
 def run(frontend: Frontend, options: Namespace) -> str:
     """Log in to Cloudflare or another server, save the credentials, and return a message."""
-    if options.class_url:
-        return _use_class_server(frontend, options.class_url)
+    class_url = options.class_url or (runtime.IS_BROWSER and _get_site_class_server(frontend))
+    if class_url:
+        return _use_class_server(frontend, class_url)
     if options.server:
         return _use_server(frontend, options.server)
     if options.file:
@@ -142,6 +145,8 @@ def _use_class_server(frontend: Frontend, url_or_off: str) -> str:
     check_encryption(server.url, server.source, session.backend.environ)
     session.settings.course.check_setting("class_server", server.url)
     _check_environment(frontend, server)
+    if runtime.IS_BROWSER:
+        _confirm_site(frontend, server)
     frontend.print(_("Class server: {server}").format(server=server.name))
     name, budget, spent, stored_in = _log_in_to_class(frontend, server)
     _select_server(frontend, {"class_server": server.url, "base_url": ""})
@@ -156,6 +161,30 @@ def _use_class_server(frontend: Frontend, url_or_off: str) -> str:
     if session.settings.local:
         sentences.append(_("The local model still answers; %cfai local off switches back."))
     return " ".join(sentences)
+
+
+def _get_site_class_server(frontend: Frontend) -> str:
+    """Return the address of the class server that the site in the browser sets, or ""."""
+    return frontend.session.backend.environ.get(CLASS_SERVER_VARIABLE, "")
+
+
+def _confirm_site(frontend: Frontend, server: ClassServer) -> None:
+    """Ask whether the key may be entered in this site, because anyone can publish a site.
+
+    Raises:
+        SetupError: The user does not confirm.
+    """
+    import js  # a part of Pyodide
+
+    site = js.location.host
+    question = _("This site is {site}. It sends your key to {server}. Did your teacher name both?")
+    if not frontend.confirm(question.format(site=site, server=server.name)):
+        raise SetupError(
+            _("No key was entered, because you did not confirm {site} and {server}").format(
+                site=site, server=server.name
+            ),
+            _("Ask your teacher for the right address of the site."),
+        )
 
 
 def _check_environment(frontend: Frontend, server: ClassServer) -> None:
@@ -189,6 +218,8 @@ def _log_in_to_class(frontend: Frontend, server: ClassServer) -> tuple[str, floa
             lambda *what: frontend.print(format_retry_message(*what)),
         )
         stored_in = backend.credential_store.save_class_key(server.url, key)
+        if runtime.IS_BROWSER:  # where files are in the memory of the kernel
+            stored_in = _("the memory of this notebook's kernel, until it ends")
         return status.name, status.budget, status.spent, stored_in
 
     return _read_until_valid(frontend, log_in_to_class, CLASS_KEY_HINT)

@@ -20,10 +20,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
-from .. import state_files
+from .. import runtime, state_files
 from ..errors import StorageError
+from ..file_lock import FileLock, Timeout
 from ..i18n import _
 from .contents import Contents, to_pending_line
 from .interaction import Interaction
@@ -283,11 +282,11 @@ def _open_without_following(path: str, flags: int) -> int:
 
 @contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
-    """Lock the folder that contains a cassette (POSIX only).
+    """Lock the folder that contains a cassette (only on systems with flock).
 
     Kernels that write to the same cassette may use different folders for lock files.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or runtime.IS_BROWSER:
         yield
         return
     import fcntl

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from .. import forks, state_files
+from .. import forks, runtime, state_files
 from ..errors import StorageError
 from ..i18n import _
 
@@ -100,9 +100,10 @@ def _lock_file(path: Path) -> AcquiredLock:
     versions wait for a fork of another thread, which waits for the ledger, and the ledger is open
     while the locks of other kernels are tested.
     """
-    if sys.platform != "win32" and hasattr(os, "register_at_fork"):
+    can_fork = hasattr(os, "register_at_fork") and not runtime.IS_BROWSER
+    if sys.platform != "win32" and can_fork:
         return _Flock(path)
-    from filelock import FileLock
+    from ..file_lock import FileLock
 
     file_lock = FileLock(path, mode=state_files.FILE_MODE, thread_local=False)
     file_lock.acquire(timeout=0)

@@ -1,5 +1,7 @@
 import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
 
+import { addNulls } from './nulls';
+
 /** The name and id of the comm; the kernel side is cfai_magics/frontends/lab_comm.py. */
 export const TARGET = 'cfai-magics';
 export const VERSION = 1;
@@ -139,7 +141,10 @@ export function parseMessage(
   ) {
     return null;
   }
-  return CHECKS[data.type]?.(data) ? (data as unknown as FromKernel) : null;
+  const message = addNulls(data);
+  return CHECKS[data.type]?.(message)
+    ? (message as unknown as FromKernel)
+    : null;
 }
 
 type Check = (value: PartialJSONObject) => boolean;

@@ -1,0 +1,1 @@
+"""Build and serve static JupyterLite sites, in which lessons run in the browser."""
