@@ -29,8 +29,8 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-lite test-pipelines \
-  test-class-server test-pyodide build browser ui notebooks lessons demo
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines \
+  test-class-server test-pyodide test-lite build browser ui notebooks lessons demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -138,7 +138,7 @@ $(LITE)/installed: pyproject.toml
 	CFAI_NO_LABEXTENSION=1 $(LITE)/bin/python -m pip install -q -e ".[lite]" hatchling "babel>=2.16" "jupyter-builder>=1.2,<2"
 	touch $@
 
-test-lite: install browser $(LITE)/installed
+test-lite: install browser $(LITE)/installed tests/pyodide/node_modules/.package-lock.json
 	CFAI_TEST_LITE=$(CURDIR)/$(LITE)/bin/python $(PY) -m pytest tests/browser/test_lite.py
 
 # Graders and pipelines run a notebook with its recording. Some of them extend JupyterLab, so they have their own
@@ -176,6 +176,7 @@ $(PYODIDE)/installed: tests/pyodide/requirements.txt
 	touch $@
 
 tests/pyodide/node_modules/.package-lock.json: tests/pyodide/package-lock.json
+	npm --version >/dev/null 2>&1 || $(MAKE) $(CLASS_SERVER)/bin/node
 	cd tests/pyodide && $(CLASS_SERVER_PATH) npm ci --no-audit --no-fund
 	touch $@
 
