@@ -92,7 +92,8 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         )
     high = sum(cell.cost.high for cell in estimates if cell.cost)
     rows = tuple(_format_row(cell, high) for cell in estimates)
-    notes = _build_notes(frontend.session, estimates, students)
+    allowed = current_class.settings.models if current_class else None
+    notes = _build_notes(frontend.session, estimates, students, allowed)
     if current_class:
         notes[1:1] = _compare_with_class(current_class, estimates)
     return Table(tuple(map(_, COLUMNS)), rows, "\n".join(notes), number_columns=(0, 3, 4))
@@ -185,7 +186,13 @@ def _format_models(requests: Sequence[Request]) -> str:
     return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
 
 
-def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students: int) -> list[str]:
+def _build_notes(
+    session: Session,
+    estimates: Sequence[_CellEstimate],
+    students: int,
+    allowed: Sequence[str] | None,
+) -> list[str]:
+    """Return notes on the total cost. `allowed` are the models of a class; None allows all."""
     known_costs = [cell.cost for cell in estimates if cell.cost]
     if not known_costs:
         return [_("No cell has a known cost.")]
@@ -198,7 +205,7 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
         comparison = [total, *([] if session.backend.server else [_vs_free_quota(high)])]
     return [
         *comparison,
-        *_suggest_cheaper_models(session, estimates, students, high),
+        *_suggest_cheaper_models(session, estimates, students, high, allowed),
         _(RANGE_NOTE),
     ]
 
@@ -256,12 +263,18 @@ def _vs_free_quota(high: float) -> str:
 
 
 def _suggest_cheaper_models(
-    session: Session, estimates: Sequence[_CellEstimate], students: int, high: float
+    session: Session,
+    estimates: Sequence[_CellEstimate],
+    students: int,
+    high: float,
+    allowed: Sequence[str] | None,
 ) -> list[str]:
     """Return a list with a note that names cheaper models, or an empty list if none exist."""
     requests = [request for cell in estimates if cell.cost for request in cell.requests]
     cheaper_models: list[tuple[float, float, str]] = []
     for model in filter(_is_general_chat_model, session.catalog().models):
+        if allowed is not None and model.name not in allowed:
+            continue
         costs = session.resolver.estimate_costs(
             [replace(request, model=model.name) for request in requests],
             [Target(model)] * len(requests),

@@ -1,6 +1,7 @@
 """Test `%cfai plan --class`: whether a lesson fits the budgets of a class."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,6 +96,13 @@ def test_a_class_budget_that_is_too_low_is_reported(
 def test_models_that_the_class_does_not_allow_are_listed(command: Command, notes: Notes) -> None:
     new_class(command, "Ada\n", "--models", "llama-3.2-3b-instruct")
     assert notes()[-1] == "The class does not allow: @cf/google/gemma-4-26b-a4b-it."
+
+
+def test_cheaper_models_are_those_of_the_class(command: Command) -> None:
+    new_class(command, "Ada\n", "--models", "llama-3.2-1b-instruct", "gemma-4-26b-a4b-it")
+    text = str(command("plan", "lesson.ipynb", "--class", "physics1"))
+    (line,) = [line for line in text.splitlines() if line.startswith("Cheaper models")]
+    assert re.findall(r"[:;] (\S+) ≈", line) == ["llama-3.2-1b-instruct"]
 
 
 def test_the_total_is_for_all_students_of_the_class(command: Command) -> None:
