@@ -7,11 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.servers import chromium
 from tests.class_server import ClassServer, question
+from tests.class_server.conftest import cloudflare, key, name
 from tests.standin import Standin
 
 pytestmark = pytest.mark.browser
+__all__ = ["cloudflare", "key", "name"]  # fixtures
 
 FETCH = """async ([address, key, body]) => {
     try {
@@ -53,13 +54,6 @@ def port() -> Iterator[int]:
         yield pages.server_port
         pages.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """Yield a page of Chromium."""
-    with chromium() as browser:
-        yield browser.new_page()
 
 
 @pytest.fixture(scope="module")
