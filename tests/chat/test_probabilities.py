@@ -1,13 +1,12 @@
-"""Test `--probs` in a kernel, in the shell, in comparisons and with the local model."""
+"""Test `--probs` in a kernel, in the shell and in comparisons."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from cfai_magics.cli import main
-from tests.kernels import Kernel, running_kernel
+from tests.kernels import Kernel
 from tests.standin import Standin, Switches
 
 pytestmark = pytest.mark.slow
@@ -124,18 +123,3 @@ def test_a_shell_prints_the_table_next_to_the_answer(
     output = capsys.readouterr()
     assert output.out == "The Rhine.\n"
     assert output.err.startswith("#  token")
-
-
-def test_the_local_model_returns_probabilities(small_model: Path, home: Path) -> None:
-    (home / "models").mkdir(parents=True)
-    (home / "models" / small_model.name).symlink_to(small_model)
-    with running_kernel(CFAI_HOME=str(home)) as kernel:
-        kernel.run("%load_ext cfai_magics\n%cfai local")
-        cell = kernel.run("%%cfai --probs 5 --max-tokens 6 -t 0 -o answer\nName a color.")
-        assert 'class="cfai-tokens"' in cell.mime("text/html")[0]
-        same = "''.join(token.text for token in answer.tokens) == answer.text"
-        assert kernel.run(f"print({same})").text == "True\n"
-        counts = kernel.run("print({len(token.alternatives) for token in answer.tokens})").text
-        assert counts == "{5}\n"
-        best = "token.text == token.alternatives[0].text for token in answer.tokens"
-        assert kernel.run(f"print(all({best}))").text == "True\n"

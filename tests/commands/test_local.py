@@ -166,3 +166,16 @@ def test_the_quickstart_runs_from_top_to_bottom_without_an_account(home_with_mod
     assert answer["data"]["text/markdown"].strip()
     assert "on this machine" in footer["data"]["text/plain"]
     assert "error" not in json.dumps([cell.get("outputs") for cell in notebook.cells])
+
+
+def test_the_local_model_returns_probabilities(home_with_model: Path) -> None:
+    with running_kernel(CFAI_HOME=str(home_with_model)) as kernel:
+        kernel.run("%load_ext cfai_magics\n%cfai local")
+        cell = kernel.run("%%cfai --probs 5 --max-tokens 6 -t 0 -o answer\nName a color.")
+        assert 'class="cfai-tokens"' in cell.mime("text/html")[0]
+        same = "''.join(token.text for token in answer.tokens) == answer.text"
+        assert kernel.run(f"print({same})").text == "True\n"
+        counts = kernel.run("print({len(token.alternatives) for token in answer.tokens})").text
+        assert counts == "{5}\n"
+        best = "token.text == token.alternatives[0].text for token in answer.tokens"
+        assert kernel.run(f"print(all({best}))").text == "True\n"
