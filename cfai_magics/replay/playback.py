@@ -419,11 +419,7 @@ class RecordingTransport(httpx.BaseTransport):
     """
 
     def __init__(self, inner: httpx.BaseTransport | None = None) -> None:
-        if inner is None and not runtime.HAS_SOCKETS:
-            from ..workers_ai.fetch import FetchTransport
-
-            inner = FetchTransport()
-        self._inner = inner or PerProcessTransport(DefaultTransport)
+        self._inner = inner or create_default_transport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request. A successful response is captured while it is read."""
@@ -460,6 +456,15 @@ class _CapturingStream(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+
+
+def create_default_transport() -> httpx.BaseTransport:
+    """Return a transport for requests to any address: in a browser, its fetch."""
+    if runtime.HAS_SOCKETS:
+        return PerProcessTransport(DefaultTransport)
+    from ..workers_ai.fetch import FetchTransport
+
+    return FetchTransport()
 
 
 class DefaultTransport(httpx.BaseTransport):

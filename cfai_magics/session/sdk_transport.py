@@ -11,9 +11,8 @@ import httpx
 from ..errors import CfaiError, InvalidOptionError, NotRecordedError
 from ..i18n import _
 from ..output import write_text
-from ..replay.playback import DefaultTransport
+from ..replay.playback import create_default_transport
 from ..types.messages import Delta
-from ..workers_ai.http import PerProcessTransport
 from .openai_format import (
     ChunkBuilder,
     ResponseInfo,
@@ -63,7 +62,7 @@ class SessionTransport(httpx.BaseTransport):
         except CfaiError as error:
             return error_response(self._calls.with_hint(error))
         if self._forwarding is None:
-            self._forwarding = PerProcessTransport(DefaultTransport)
+            self._forwarding = create_default_transport()
         return self._forwarding.handle_request(request)
 
     def close(self) -> None:
