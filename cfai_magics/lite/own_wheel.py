@@ -1,5 +1,6 @@
 """Write a wheel of the installed cfai-magics, because an installation keeps no wheel file."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -48,8 +49,20 @@ def run_pip(*arguments: str) -> None:
     Raises:
         SetupError: pip failed. The message has its last lines.
     """
+    failure = run_module("pip", "--disable-pip-version-check", "--quiet", *arguments)
+    if failure is not None:
+        raise SetupError(
+            _("pip {command} failed:\n{output}").format(command=arguments[0], output=failure),
+            _("Check that pip can reach its package index."),
+        )
+
+
+def run_module(*arguments: str, folder: Path | None = None) -> str | None:
+    """Run a Python module, and return the last lines of its output if it fails."""
     done = subprocess.run(  # noqa: S603 - no shell, and pip checks the names of packages
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONUTF8": "1"},
         check=False,
         encoding="utf-8",
         errors="replace",
@@ -57,12 +70,7 @@ def run_pip(*arguments: str) -> None:
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
     )
-    if done.returncode:
-        lines = "\n".join(done.stdout.splitlines()[-SHOWN_LINES:])
-        raise SetupError(
-            _("pip {command} failed:\n{output}").format(command=arguments[0], output=lines),
-            _("Check that pip can reach its package index."),
-        )
+    return "\n".join(done.stdout.splitlines()[-SHOWN_LINES:]) if done.returncode else None
 
 
 def pack_installation(installed: Distribution, folder: Path) -> Path:

@@ -1,10 +1,7 @@
 """Build a JupyterLite site from lessons."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -16,7 +13,7 @@ from ..errors import SetupError
 from ..i18n import _
 from ..replay.record_mode import CASSETTE_SUFFIX
 from .lessons import Lesson, copy_lessons
-from .own_wheel import DISTRIBUTION, SHOWN_LINES, is_complete, write_own_wheel
+from .own_wheel import DISTRIBUTION, is_complete, run_module, write_own_wheel
 from .packages import LOCK_NAME, PackageCollector
 
 SITE_MARK = "jupyter-lite.json"  # each site has this file
@@ -201,21 +198,10 @@ def _run_jupyterlite(
         target.mkdir(parents=True)
         for name in (*PYODIDE_FILES, LOCK_NAME):
             shutil.copyfile(pyodide / name, target / name)
-    done = subprocess.run(
-        [sys.executable, "-m", "jupyterlite_core", "build"],
-        cwd=source,
-        env={**os.environ, "PYTHONUTF8": "1"},
-        check=False,
-        encoding="utf-8",
-        errors="replace",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        lines = "\n".join(done.stdout.splitlines()[-SHOWN_LINES:])
+    failure = run_module("jupyterlite_core", "build", folder=source)
+    if failure is not None:
         raise SetupError(
-            _("JupyterLite could not build the site:\n{output}").format(output=lines),
+            _("JupyterLite could not build the site:\n{output}").format(output=failure),
             _("Run {command} to get matching versions.").format(command=INSTALL_COMMAND),
         )
 
