@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ..arguments import check_value, find_closest, format_suggestions
 from ..errors import InvalidOptionError
-from ..i18n import _
+from ..i18n import _, mark
 from ..pricing.catalog import find_model
+from ..pricing.limits import parse_neurons
 from ..types.usage import FREE_DAILY_NEURONS, Catalog
 from .fit import format_budget
 from .roster import MAX_ANSWER_TOKENS, MAX_NEURONS, NewStudent
@@ -48,8 +49,8 @@ def build_settings(options: Namespace, catalog: Catalog, notes: list[str]) -> Ma
             ),
         )
     return {
-        "budget": parse_neurons(options.budget) if options.budget else FREE_DAILY_NEURONS,
-        "share": parse_neurons(options.share) if options.share else DEFAULT_SHARE,
+        "budget": parse_share(options.budget) if options.budget else FREE_DAILY_NEURONS,
+        "share": parse_share(options.share) if options.share else DEFAULT_SHARE,
         "models": list(dict.fromkeys(model.name for model in models)) or None,
         "system_prompt": options.system,
         "max_tokens": max_tokens,
@@ -104,15 +105,6 @@ def warn_about_budget(students: Sequence[NewStudent], settings: Mapping[str, obj
     ]
 
 
-def parse_neurons(text: str) -> float:
+def parse_share(text: str) -> float:
     """Return the number of neurons in a text. Raises InvalidOptionError if it is not valid."""
-    try:
-        amount = float(text.replace(",", ""))
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount <= MAX_NEURONS:
-        raise InvalidOptionError(
-            _("{text!r} is not a number of neurons").format(text=text),
-            _("Use a number such as 300."),
-        )
-    return amount
+    return parse_neurons(text, mark("Use a number such as 300."), MAX_NEURONS)

@@ -28,7 +28,7 @@ from ..classes.folder import (
 from ..classes.handouts import render_handouts
 from ..classes.new_settings import (
     build_settings,
-    parse_neurons,
+    parse_share,
     resolve_models,
     warn_about_budget,
 )
@@ -499,7 +499,7 @@ def _set_share(frontend: Frontend, options: Namespace) -> str:
         )
     *words, amount = options.arguments
     name = _parse_optional_name(words)
-    budget = None if name and amount == "off" else parse_neurons(amount)
+    budget = None if name and amount == "off" else parse_share(amount)
     _folder, server = _open(frontend, options)
     with server:
         if not name:

@@ -1,5 +1,6 @@
 """Check calls against budgets, and define rate limits."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -13,6 +14,7 @@ from ..types.usage import CHAT_TASK, Limit, Model, Usage
 from .prices import Cost, Rates
 
 MIN_ANSWER_TOKENS = 16  # a shorter answer is not worth the cost of its prompt
+BUDGET_HINT = mark("Use %cfai budget 2000, %cfai budget off or %cfai budget reopen.")
 GROUP_ADVICE = mark("lower max_tokens, send fewer requests at once")
 WARNING_SHARE = 0.8
 SLACK = 1e-9  # tolerance for rounding errors, in neurons
@@ -58,8 +60,10 @@ def limit_name(limit: Limit) -> str:
     return _(NAMES_BY_SOURCE[limit.source][limit.scope])
 
 
-def parse_neurons(text: str) -> float:
-    """Convert text to a number of neurons.
+def parse_neurons(
+    text: str, hint: str = BUDGET_HINT, maximum: float = sys.float_info.max
+) -> float:
+    """Convert text to a number of neurons, up to a maximum. `hint` is for the error message.
 
     Raises:
         InvalidOptionError: The text is not a valid number of neurons.
@@ -68,10 +72,9 @@ def parse_neurons(text: str) -> float:
         amount = float(text.replace(",", ""))
     except ValueError:
         amount = -1.0
-    if not 0 <= amount < float("inf"):
+    if not 0 <= amount <= maximum:
         raise InvalidOptionError(
-            _("{text!r} is not a number of neurons").format(text=text),
-            _("Use %cfai budget 2000, %cfai budget off or %cfai budget reopen."),
+            _("{text!r} is not a number of neurons").format(text=text), _(hint)
         )
     return amount
 
