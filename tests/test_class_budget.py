@@ -125,11 +125,11 @@ def test_a_plan_compares_a_lesson_with_the_class_budget(
     lesson.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
     assert not WORDS_OF_OTHERS.search(command(f"plan {lesson}"))
     report(student, 300, 40)
-    assert "260 of your class budget of 300 neurons are left today, which is enough." in command(
+    assert "260 of 300 neurons are left in your class budget today, which is enough." in command(
         f"plan {lesson}"
     )
     report(student, 300, 299)
-    assert "Only 1.0 of your class budget of 300 neurons are left today." in command(
+    assert "Only 1.0 of 300 neurons are left in your class budget today." in command(
         f"plan {lesson}"
     )
 

@@ -308,7 +308,7 @@ COLUMNS = (
         "window",
         {"hours", "时段"},
         _parse_hours,
-        mark("{text!r} are not hours such as 08:00-16:00"),
+        mark("{text!r} is not a time range such as 08:00-16:00"),
     ),
     _Column("models", {"models"}, str.split, ""),
     _Column(

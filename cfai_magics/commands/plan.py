@@ -243,9 +243,9 @@ def _compare_with_class_budget(class_usage: DayUsage, typical: float, high: floa
     budget = class_usage.class_figure.budget
     left = max(0.0, budget - class_usage.spent - class_usage.reserved)
     text = (
-        _("{left} of your class budget of {budget} neurons are left today, which is enough.")
+        _("{left} of {budget} neurons are left in your class budget today, which is enough.")
         if high <= left
-        else _("Only {left} of your class budget of {budget} neurons are left today.")
+        else _("Only {left} of {budget} neurons are left in your class budget today.")
     )
     return [cost, text.format(left=format_neurons(left), budget=format_neurons(budget))]
 

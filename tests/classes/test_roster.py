@@ -89,9 +89,9 @@ def test_columns_are_settings_of_the_students(tmp_path: Path) -> None:
     ("column", "text", "message"),
     [
         ("expires", "1.2.2027", "is not a date such as"),
-        ("hours", "8-16", "are not hours such as"),
-        ("hours", "08:00-08:00", "are not hours such as"),
-        ("hours", "08:00-24:00", "are not hours such as"),
+        ("hours", "8-16", "is not a time range such as"),
+        ("hours", "08:00-08:00", "is not a time range such as"),
+        ("hours", "08:00-24:00", "is not a time range such as"),
         ("max_tokens", "0", "is not a number of tokens"),
         ("max_tokens", "1.5", "is not a number of tokens"),
         ("requests_per_minute", "many", "is not a number of requests"),
