@@ -102,7 +102,12 @@ class ClassServer:
         started = self._process.stdout.readline()
         assert started, "the class server did not start"
         self.url = json.loads(started)["url"].rstrip("/")
-        self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT, trust_env=False)
+        # workerd may close a connection after a refusal, when it has not read the body. Cloudflare
+        # keeps the connection of a client open itself.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            base_url=self.url, timeout=TIMEOUT, trust_env=False, limits=limits
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
