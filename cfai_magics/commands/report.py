@@ -9,7 +9,7 @@ from typing import Any
 from ..backends.selector import LOCAL_ACCOUNT
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.ai_appendix import AiAppendix, AppendixEntry
+from ..display.ai_appendix import AiAppendix
 from ..display.ai_use_report import AiUseReport, ReportEntry
 from ..display.appendix_entries import build_entries
 from ..display.saved_answers import parse_number, parse_timestamp, read_saved_answers
@@ -307,7 +307,11 @@ def _build_appendix(session: Session, path: Path, redactor: _Redactor) -> AiAppe
                 lines="; ".join(contents.corruption_notes),
             )
         )
-    missing_count = _count_missing_calls(session, path, entries)
+    known = {entry.request_fingerprint for entry in entries}
+    missing_count = sum(
+        call["request"] not in known and not (lists_unused and contents.find(call["request"]))
+        for call in _read_calls(session, path)
+    )
     if missing_count:
         notes.append(
             ngettext(
@@ -330,13 +334,6 @@ def _find_recording(session: Session, path: Path) -> tuple[Path | None, bool]:
     return (default, True) if default.is_file() else (None, False)
 
 
-def _count_missing_calls(session: Session, path: Path, entries: Sequence[AppendixEntry]) -> int:
-    """Return the number of calls in the ledger whose request is in no entry."""
-    fingerprints = {entry.request_fingerprint for entry in entries}
-    calls = _read_calls(session, path)
-    return sum(call["request"] not in fingerprints for call in calls)
-
-
 def _describe_appendix(
     appendix: AiAppendix, files: Sequence[Path], secret_count: int, replaced_count: int
 ) -> Iterator[str]:
@@ -347,6 +344,7 @@ def _describe_appendix(
         "Saved {count:,} answers to {markdown}, {html} and {csv}.",
         count,
     ).format(count=count, markdown=files[0], html=files[1].name, csv=files[2].name)
+    yield from appendix.notes
     if replaced_count:
         yield ngettext(
             "{count} existing file was replaced.",

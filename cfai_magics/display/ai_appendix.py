@@ -181,7 +181,7 @@ class AiAppendix:
 
     def _list_paragraphs(self) -> list[str]:
         counts = Counter(entry.model or _("unknown") for entry in self.entries)
-        models = ", ".join(f"{model} ({count:,})" for model, count in sorted(counts.items()))
+        models = _(", ").join(f"{model} ×{count:,}" for model, count in sorted(counts.items()))
         return [
             _("Models: {models}").format(models=models),
             *self.notes,
@@ -231,7 +231,10 @@ def _format_count(count: int | None) -> str:
 
 def _format_cost(entry: AppendixEntry) -> str:
     neurons = _("unknown") if entry.neurons is None else format_neurons(entry.neurons)
-    return f"{neurons} ({translate_label(entry.cost_basis)})" if entry.cost_basis else neurons
+    if not entry.cost_basis:
+        return neurons
+    basis = translate_label(entry.cost_basis)
+    return _("{neurons} ({basis})").format(neurons=neurons, basis=basis)
 
 
 def _list_texts(entry: AppendixEntry) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -245,7 +248,7 @@ def _list_texts(entry: AppendixEntry) -> Iterator[tuple[str, list[tuple[str, str
 
 def _format_fact(label: str, value: str, is_code: bool) -> str:  # noqa: FBT001 - part of a tuple
     text = format_inline_code(value) if is_code else escape_markdown(value)
-    return f"- {escape_markdown(label)}: {text}"
+    return "- " + _("{label}: {value}").format(label=escape_markdown(label), value=text)
 
 
 def _render_entry(number: int, entry: AppendixEntry) -> str:

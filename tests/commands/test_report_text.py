@@ -16,6 +16,7 @@ import pytest
 from cfai_magics.commands import run
 from cfai_magics.errors import InvalidOptionError, StorageError
 from cfai_magics.i18n import set_language
+from cfai_magics.replay.fingerprint import RecordedRequest
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Answer, Message
 from cfai_magics.types.provenance import (
@@ -172,7 +173,8 @@ def test_recordings_without_an_output_follow_and_lost_texts_are_counted(
     write(notebook, cell("%%cfai\nOne?", markdown_output(shown)))
     with recorder.recorder.mode_resolver.pause():
         ask(recorder, "Not recorded?")
-    report()
+    message = report()
+    assert "1 more call of this notebook" in message
     assert [(row["cell"], row["prompt"]) for row in rows(notebook)] == [
         ("1", "One?"),
         ("", "Two?"),
@@ -182,6 +184,22 @@ def test_recordings_without_an_output_follow_and_lost_texts_are_counted(
     assert "2\\. Only in the recording" in text
     assert "1 more call of this notebook" in text
     assert "Not recorded?" not in read_all(notebook)
+
+
+def test_a_recording_of_a_local_model_has_the_text_of_its_replays(
+    report: Report, recorder: Session, notebook: Path
+) -> None:
+    ask(recorder)
+    path = notebook.with_suffix(".cfai.jsonl")
+    line = json.loads(path.read_text())
+    request = RecordedRequest({**line["request"], "local": "tiny"})
+    path.write_text(json.dumps({**line, "request": request.fields, "key": request.fingerprint}))
+    write(notebook, cell("ask('Why is the sky blue?')"))
+    message = report()
+    assert "Saved 1 answer" in message
+    assert "more call" not in message
+    (row,) = rows(notebook)
+    assert (row["model"], row["basis"], row["neurons"]) == ("tiny", "local", "0.0")
 
 
 def test_answers_to_the_same_question_are_matched_by_their_text(
