@@ -64,6 +64,9 @@ def _backend_rows(frontend: Frontend) -> list[Row]:
             model=settings.local
         )
         return [(_("answers from"), description, _(settings.get_origin("local")))]
+    if settings.private:
+        description = _("recordings; %cfai local starts a model on this machine")
+        return [(_("answers from"), description, _(settings.get_origin("private")))]
     server = backend.server
     if server is not None:
         return [(_("answers from"), server.base_url, server.source)]
