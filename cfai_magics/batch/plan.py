@@ -20,7 +20,7 @@ from ..types.usage import Model
 from ..workers_ai.endpoints import chat_body
 from .table_io import Rows, parse_template, read_rows
 
-MAX_CHECKED_CHARS = 1_000_000  # the search takes less than a second
+MAX_CHECKED_CHARS = 1_000_000  # the search takes about a second
 RESULT_COLUMNS = ("answer", "error", "neurons")  # added to the rows
 
 
