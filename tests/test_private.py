@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 import cfai_magics
 from cfai_magics.api import get_process_session
@@ -214,7 +216,9 @@ def test_invalid_values_are_rejected(folder: Path, text: str, cause: str) -> Non
         read_course(path)
 
 
-def test_views_show_that_only_recorded_answers_are_allowed(begin: Begin, account: Standin) -> None:
+def test_views_show_that_only_recorded_answers_are_allowed(
+    begin: Begin, account: Standin, folder: Path
+) -> None:
     session = begin(LOCKED)
     assert "no neurons: only recorded answers are allowed" in str(open_panel(session))
     assert "Only recorded answers are allowed" in str(
@@ -223,8 +227,14 @@ def test_views_show_that_only_recorded_answers_are_allowed(begin: Begin, account
     estimate = estimate_cell(session, "%%cfai\nHi")
     assert estimate is not None
     assert estimate.high == 0
-    preview = run("ask", ["--dry-run", "Hi"], create_shell_frontend(session), "cfai")
-    assert "The request would be refused. cfai.toml allows only the local model" in str(preview)
+    path = str(folder / "lesson.ipynb")
+    nbformat.write(new_notebook(cells=[new_code_cell("%%cfai\nHi")]), path)
+    plan = str(run("plan", [path], bare_frontend(session), "%cfai"))
+    assert "The request would be refused. cfai.toml allows only the local model" in plan
+    for options in ([], ["-n", "2"], ["--task", "classify"]):
+        words = ["--dry-run", *options, "Hi"]
+        preview = str(run("ask", words, create_shell_frontend(session), "cfai"))
+        assert "The request would be refused. cfai.toml allows only the local model" in preview
     assert account.requests == ()
 
 

@@ -134,7 +134,12 @@ class TaskRun(NamedTuple):
             format_unit_prices(self.model),
             estimate_notes(self.model, cost, self.max_neurons),
         )
-        notes = (_(REPLAY_NOTE),) if self._is_recorded else notes
+        backend = self.frontend.session.backend
+        if self._is_recorded:
+            notes = (_(REPLAY_NOTE),)
+        elif backend.is_private and not backend.is_local:
+            refusal = backend.privacy_error().cause
+            notes = (_("The request would be refused. {reason}.").format(reason=refusal),)
         return TaskPreview(body, self.amount_text, self.price_text, prices, notes)
 
     def _get_answer(self, display: AnswerDisplay) -> Answer:
