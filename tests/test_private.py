@@ -1,5 +1,6 @@
 """With `private = true`, only the local model and recorded answers are allowed."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def test_other_servers_receive_no_request(
         session.ask(session.build_request(HI))
     status = str(run("status", [], bare_frontend(session, print=print), "%cfai"))
     assert "recordings; %cfai local starts a model on this machine" in status
+    assert re.search(r"private +True", status)
     assert account.requests == ()
 
 
