@@ -16,9 +16,10 @@ PersonalDataKind = Literal["email_addresses", "graded_names", "phone_numbers", "
 
 URL_PATTERN = re.compile(r"\b[a-z][a-z+]{1,9}://\S+", re.IGNORECASE)
 # A domain does not start like a version, as in package@1.2.3-beta.one. It is not followed by a
-# path, as in git@host.org:folder/file, and not by a call, as in a@b.dot(c).
+# path, as in git@host.org:folder/file, and not by a call, as in a@b.dot(c). An address may follow
+# an escape sequence of JSON or Python.
 EMAIL_PATTERN = re.compile(
-    r"(?<![\w.+%@-])[\w.+%-]{1,64}@(?!v?\d+\.\d)(?:[\w-]{1,63}\.){1,8}([a-z]{2,24})"
+    r"(?:(?<![\w.+%@\\-])|(?<=\\[bfnrt]))[\w.+%-]{1,64}@(?!v?\d+\.\d)(?:[\w-]{1,63}\.){1,8}([a-z]{2,24})"
     r"(?![\w(\[@-]|\.\w|:[\w.~-]*/)",
     re.ASCII | re.IGNORECASE,
 )

@@ -30,6 +30,7 @@ MARKDOWN_TABLE = """\
         ("mailto:ada@example.org", 1),
         ('[{"mail": "ada@example.org"}, {"mail": "alan@example.org"}]', 2),
         ("<ada@example.org>", 1),
+        (r'{"text": "Write to\nada@example.org"}', 1),
     ],
 )
 def test_email_addresses_are_counted_once(text: str, count: int) -> None:
@@ -130,6 +131,7 @@ def test_other_secrets_are_counted(text: str) -> None:
         # code
         "@app.route('/users')\ndef show(name: str, grade: float = 1.7) -> None: ...",
         "@property\n@functools.cache",
+        r"@property\n@functools.cache",
         "y = a@b.dot(c) + x@w.T",
         "c = a@b.shape",
         "import numpy as np\nLearning = 0.1",
