@@ -16,9 +16,10 @@ PersonalDataKind = Literal["email_addresses", "graded_names", "phone_numbers", "
 
 URL_PATTERN = re.compile(r"\b[a-z][a-z+]{1,9}://\S+", re.IGNORECASE)
 # A domain does not start like a version, as in package@1.2.3-beta.one. It is not followed by a
-# path, as in git@host.org:folder/file, and not by a call, as in a@b.dot(c).
+# path, as in git@host.org:folder/file, and not by a call, as in a@b.dot(c). An address may follow
+# an escape sequence of JSON or Python.
 EMAIL_PATTERN = re.compile(
-    r"(?<![\w.+%@-])[\w.+%-]{1,64}@(?!v?\d+\.\d)(?:[\w-]{1,63}\.){1,8}([a-z]{2,24})"
+    r"(?:(?<![\w.+%@\\-])|(?<=\\[bfnrt]))[\w.+%-]{1,64}@(?!v?\d+\.\d)(?:[\w-]{1,63}\.){1,8}([a-z]{2,24})"
     r"(?![\w(\[@-]|\.\w|:[\w.~-]*/)",
     re.ASCII | re.IGNORECASE,
 )
@@ -53,7 +54,7 @@ GRADE_HEADER_PATTERN = re.compile(
 )
 # Words next to names that make a number a grade.
 GRADE_WORD_PATTERN = re.compile(
-    r"\b(?:grades?|grading|marks|exam|midterm|noten?|notenliste|klausur|punkte)\b|成绩|考试|分数",
+    r"\b(?:grades?|grading|exam|midterm|noten|notenliste|klausur|punkte)\b|成绩|考试|分数",
     re.IGNORECASE,
 )
 NUMBER = r"(?:\d{1,3}(?:[.,]\d{1,2})?)"
@@ -88,6 +89,8 @@ PARTICLES = frozenset("von van de der den del da di du la le bin ibn al el zu zu
 # Words of labels of measurements and of versions, which are written like names.
 NO_NAME_WORDS = frozenset(
     """
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june
+    july august september october november december true false none nan nat null inf
     accuracy age amount angle answer area average band base batch bias bit block boiling budget
     cell chapter charge class code column cost count course data date day default degree delta
     density depth distance dose duration edge energy epoch equation error exam example exercise
@@ -108,9 +111,10 @@ NO_NAME_WORDS = frozenset(
     silver sodium sulfate sulfur water zinc
     """.split()
 )
+CAMEL_CASE_PATTERN = re.compile(r"(?<!\bMc)(?<!\bMac)(?<=[a-z])[A-Z]")
 MAX_POINTS = 200
 MIN_TABLE_COLUMNS = 2
-MIN_NAME_CHARS = 3  # of the longest word
+MIN_NAME_CHARS = 3
 MIN_SINGLE_NAMES = 2  # one first name next to a number is a coincidence
 SEPARATOR_PATTERNS = tuple(map(re.compile, (r"\|", ";", "\t", ",(?! )", " {2,}")))
 RULE_PATTERN = re.compile(r"[\s|:+=-]*")
@@ -277,8 +281,9 @@ def _is_name(text: str) -> bool:
         return True
     if not re.fullmatch(LATIN_NAME, text):
         return False
-    words = [word.strip(",") for word in text.split()]
-    return all(_is_name_word(word) for word in words if word not in PARTICLES)
+    words = [word.strip(",") for word in text.split() if word not in PARTICLES]
+    is_long = sum(map(len, words)) >= MIN_NAME_CHARS and any(len(word) > 1 for word in words)
+    return is_long and all(map(_is_name_word, words))
 
 
 def _is_name_word(word: str) -> bool:
@@ -286,14 +291,14 @@ def _is_name_word(word: str) -> bool:
     return (
         word[0].isupper()
         and (is_initial or not word.isupper())
+        and not CAMEL_CASE_PATTERN.search(word)
         and word.lower() not in NO_NAME_WORDS
         and not word.endswith("tion")
     )
 
 
 def _is_full_name(text: str) -> bool:
-    words = [word for word in text.split() if word not in PARTICLES]
-    return len(words) > 1 and _is_name(text) and max(map(len, words)) >= MIN_NAME_CHARS
+    return len([word for word in text.split() if word not in PARTICLES]) > 1 and _is_name(text)
 
 
 def _is_grade(text: str, *, needs_format: bool = False) -> bool:

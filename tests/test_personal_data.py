@@ -5,6 +5,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cfai_magics.personal_data import find_personal_data, format_personal_data
 from tests.canaries import class_key, older_token, token
@@ -28,6 +30,7 @@ MARKDOWN_TABLE = """\
         ("mailto:ada@example.org", 1),
         ('[{"mail": "ada@example.org"}, {"mail": "alan@example.org"}]', 2),
         ("<ada@example.org>", 1),
+        (r'{"text": "Write to\nada@example.org"}', 1),
     ],
 )
 def test_email_addresses_are_counted_once(text: str, count: int) -> None:
@@ -46,6 +49,7 @@ def test_email_addresses_are_counted_once(text: str, count: int) -> None:
         pytest.param("Jörg von der Müller: 38 Punkte", 1, id="particles"),
         pytest.param("Ada Lovelace: B+\nAlan M. Turing: A", 2, id="letters"),
         pytest.param("Exam\nAda Lovelace: 87\nSinéad O'Connor: 64", 2, id="word in the text"),
+        pytest.param("Pat McDonald: 1.7\nLi Na: 2.0", 2, id="short names"),
         pytest.param("Ada Lovelace\t1.7\nAlan Turing\t2.3", 2, id="tabs"),
         pytest.param("Lovelace, Ada; 1,7", 1, id="last name first"),
         pytest.param('{"Ada Lovelace": 1.7, "Alan Turing": 2.0}', 2, id="JSON object"),
@@ -127,6 +131,7 @@ def test_other_secrets_are_counted(text: str) -> None:
         # code
         "@app.route('/users')\ndef show(name: str, grade: float = 1.7) -> None: ...",
         "@property\n@functools.cache",
+        r"@property\n@functools.cache",
         "y = a@b.dot(c) + x@w.T",
         "c = a@b.shape",
         "import numpy as np\nLearning = 0.1",
@@ -152,6 +157,8 @@ def test_other_secrets_are_counted(text: str) -> None:
         "x = 1 +234567890",
         "+0.5 -1.25 +3",
         "2024-01-31 12:30:00",
+        "Note: the grades of steel\nA: 1.7\nB: 2.0\nNone: 1\nTrue: 2\nSunday: 3\nMay: 5",
+        "exam = 1\nItalicAngle: 12\nFormType: 1",
         # tables
         "| Name | Boiling point |\n| --- | --- |\n| Sodium chloride | 1465 |",
         "| element | Z | mass |\n| --- | --- | --- |\n| Hydrogen | 1 | 1.008 |",
@@ -189,3 +196,22 @@ def test_counts_are_listed() -> None:
 )
 def test_long_text_without_personal_data_is_searched_completely(piece: str) -> None:
     assert find_personal_data(piece * 20_000) == {}
+
+
+PIECES = st.sampled_from(
+    [
+        *"aA.@:=,;|\t\n '\"{}[]()-+/%1",
+        "von",
+        "Ada Lovelace",
+        "name",
+        "grade",
+        "1.7",
+        "张三",
+        "成绩",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_any_text_can_be_searched(text: str) -> None:
+    assert all(count > 0 for count in find_personal_data(text, text).values())
