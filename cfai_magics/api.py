@@ -294,6 +294,8 @@ def map(  # noqa: A001, PLR0913 - public name; one argument per field, for tab c
     Raises:
         InvalidOptionError: An argument is invalid, a {name} is not a column, or the front end
             can't ask for confirmation. Nothing was sent.
+        PersonalDataError: The columns that the prompts use seem to contain personal data or
+            secrets. Nothing was sent. The same map raises it only once.
         BudgetExceededError: The map could exceed a budget. Nothing was sent.
         InterruptedAnswerError: The user interrupted the map. Answers received so far are cached.
         CfaiError: As for `ask`. If a single row fails, the map continues and the error is stored

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from .types.messages import Message, Request
     from .types.usage import Model, Scope
 
-LOCKABLE_SETTINGS = ("model", "system", "temperature", "max_tokens", "local", "recording")
+SWITCHES = ("private", "warn_personal_data")  # settings that are true or false
+LOCKABLE_SETTINGS = (
+    *("model", "system", "temperature", "max_tokens", "local", "recording"),
+    *SWITCHES,
+)
 SYSTEM_ROLES = ("system", "developer")
 MAX_FILE_BYTES = 100_000
 COURSE_SETTINGS = (
     *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
+    *SWITCHES,
 )
 BUDGET_SCOPES: "Mapping[str, Scope]" = {
     "call": "cell",
@@ -307,11 +312,22 @@ def _check_settings(settings: Mapping[str, Any], allowed_models: tuple[str, ...]
                 _("Add it to allowed_models."),
             )
     for name, value in settings.items():
-        if isinstance(value, bool):
+        if name in SWITCHES:
+            if not isinstance(value, bool):
+                raise InvalidOptionError(
+                    _("{key} is not true or false").format(key=name),
+                    _("Example: {example}").format(example=f"{name} = true"),
+                )
+        elif isinstance(value, bool):
             raise InvalidOptionError(
                 _("{key} is {value}").format(key=name, value=str(value).lower()),
                 _("Use a string or a number."),
             )
+    if settings.get("private") is False:
+        raise InvalidOptionError(
+            _("private must be true in cfai.toml"),
+            _("Remove it: a course must not allow requests that a user does not allow."),
+        )
     if settings.get("local", "") not in ("", "small"):
         raise InvalidOptionError(
             _('local must be "small" or "" in cfai.toml'), _(UNSAFE_VALUE_HINT)

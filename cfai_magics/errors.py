@@ -12,6 +12,8 @@ CfaiError
 │   ├── StorageError              state could not be written, read or deleted
 │   ├── BudgetExceededError       the call could exceed a budget
 │   ├── CoursePolicyError         the course's cfai.toml does not allow the request
+│   │   └── PrivacyError          only the local model and recorded answers are allowed
+│   ├── PersonalDataError         a {{…}} seems to contain personal data or secrets
 │   ├── NotRecordedError          the answer is not recorded, and no request is allowed
 │   └── LocalModelError           the local model can't be downloaded, verified or started
 ├── WorkersAIError                the request was refused, or its response is invalid
@@ -189,6 +191,14 @@ class CoursePolicyError(SetupError):
     """The course's cfai.toml does not allow the request."""
 
     default_hint = mark("Nothing was sent. %cfai status shows the settings in cfai.toml.")
+
+
+class PrivacyError(CoursePolicyError):
+    """The setting `private` allows only the local model and recorded answers."""
+
+
+class PersonalDataError(SetupError):
+    """Values of a prompt seem to contain personal data or secrets. Nothing was sent."""
 
 
 class NotRecordedError(SetupError):

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from errno import EEXIST
 from pathlib import Path
@@ -54,11 +54,9 @@ def write_user_file(
         with target.open("wb") as file:
             file.writelines(chunks)
         return
-    partial = target.with_name(f".partial-{token_hex(4)}")
+    partial = _name_partial(target)
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(chunks)
+        _write_new(partial, chunks, mode)
         if overwrite:
             with suppress(FileNotFoundError):
                 partial.chmod(stat.S_IMODE(target.stat().st_mode))
@@ -67,6 +65,51 @@ def write_user_file(
             _rename_new(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_user_files(content_by_path: Mapping[Path, bytes], *, overwrite: bool) -> None:
+    """Write several files: all, or none if there is an error or an interrupt before the last step.
+
+    The last step renames the complete files. If it fails, new files are deleted.
+
+    Args:
+        content_by_path: The content of each file. If a path is a link, its target is replaced.
+        overwrite: Whether to replace existing files.
+
+    Raises:
+        FileExistsError: A file exists and `overwrite` is false.
+        OSError: A file can't be written.
+    """
+    targets = [path.resolve() if overwrite else path for path in content_by_path]
+    partials = [_name_partial(target) for target in targets]
+    created: list[Path] = []
+    try:
+        for partial, content in zip(partials, content_by_path.values(), strict=True):
+            _write_new(partial, [content])
+        for partial, target in zip(partials, targets, strict=True):
+            if overwrite and target.is_file():
+                partial.chmod(stat.S_IMODE(target.stat().st_mode))
+                partial.replace(target)
+            else:
+                _rename_new(partial, target)
+                created.append(target)
+    except BaseException:
+        for target in created:
+            target.unlink(missing_ok=True)
+        raise
+    finally:
+        for partial in partials:
+            partial.unlink(missing_ok=True)
+
+
+def _name_partial(target: Path) -> Path:
+    return target.with_name(f".partial-{token_hex(4)}")
+
+
+def _write_new(path: Path, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(chunks)
 
 
 def _rename_new(partial: Path, target: Path) -> None:

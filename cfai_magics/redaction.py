@@ -24,10 +24,17 @@ def reject_token(text: str) -> None:
 
 def redact_tokens(text: str) -> str:
     """Return the text with a placeholder for everything that looks like a token or a class key."""
+    return replace_tokens(text)[0]
+
+
+def replace_tokens(text: str) -> tuple[str, int]:
+    """Return the text as `redact_tokens` does, and the number of placeholders."""
+    total = 0
     for kind in TOKEN_KINDS:
         if kind.pattern.search(text):
-            text = kind.pattern.sub(_(kind.placeholder), text)
-    return text
+            text, count = kind.pattern.subn(_(kind.placeholder), text)
+            total += count
+    return text, total
 
 
 def redact_secrets(text: str) -> str:

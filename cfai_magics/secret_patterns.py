@@ -48,6 +48,13 @@ SECRET_LITERAL_PATTERN = re.compile(
     r"(?=[^\"'\s]*\d)[^\"'\s]{8,}(?=[\"'])",
     re.IGNORECASE,
 )
+# Keys of OpenAI, GitHub, Hugging Face, Slack, Amazon and Google, and private keys.
+OTHER_KEY_PATTERN = re.compile(
+    r"(?<![\w-])(?:sk-[\w-]{20,}|gh[pousr]_\w{36,}|github_pat_\w{22,}|hf_[a-zA-Z]{30,}"
+    r"|xox[abprs]-[\w-]{10,}|AKIA[A-Z\d]{16}(?!\w)|AIza[\w-]{35})"
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----",
+    re.ASCII,
+)
 MIN_VARIABLE_CHARS = 12  # shorter values, such as a user name, are not secrets or too common
 PIP_VARIABLE_PREFIX = "PIP_"  # pip needs its options, such as the URL of a private index
 
@@ -135,6 +142,26 @@ def find_token(text: str) -> TokenKind | None:
         if kind.pattern.search(text):
             return kind
     return None
+
+
+def count_secrets(text: str) -> int:
+    """Return the number of different secrets in a text.
+
+    Secrets are API tokens and keys, values of environment variables such as OPENAI_API_KEY, and
+    strings that are assigned to names such as password.
+    """
+
+    def count() -> int:
+        remaining, number = text, 0
+        for value in filter(_is_secret_value, _secret_variables()):
+            number += value in remaining
+            remaining = remaining.replace(value, " ")
+        for pattern in (*(kind.pattern for kind in TOKEN_KINDS), OTHER_KEY_PATTERN):
+            number += len({match[0] for match in pattern.finditer(remaining)})
+            remaining = pattern.sub(" ", remaining)
+        return number + len({match[0] for match in SECRET_LITERAL_PATTERN.finditer(remaining)})
+
+    return call_without_traceback(count)
 
 
 def contains_token(text: str) -> bool:

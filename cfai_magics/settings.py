@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from traitlets import (
+    Bool,
     Bunch,
     CFloat,
     Dict,
@@ -25,7 +26,13 @@ from traitlets.config import Config, Configurable
 from . import runtime, state_files
 from .arguments import MAX_TEMPERATURE, MAX_TOKENS, find_closest, format_suggestions
 from .course import NO_COURSE, CoursePolicy, find_course
-from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
+from .errors import (
+    CfaiError,
+    CoursePolicyError,
+    InvalidOptionError,
+    PrivacyError,
+    SetupError,
+)
 from .i18n import _, is_supported, list_languages, mark, ngettext, set_language
 from .secret import call_without_traceback
 from .texts import shorten
@@ -222,6 +229,14 @@ class Cfai(Configurable):
             "next to the notebook, if there is one."
         ),
     ).tag(config=True)
+    private = Bool(
+        default_value=False,
+        help=mark("Allow only the local model and recorded answers."),
+    ).tag(config=True)
+    warn_personal_data = Bool(
+        default_value=True,
+        help=mark("Warn before {{…}} sends e-mail addresses, names with grades or secrets."),
+    ).tag(config=True)
     timeout = FiniteFloat(
         240.0,
         min=1.0,
@@ -312,7 +327,8 @@ class Cfai(Configurable):
             raise TraitError(error.cause) from None
 
     @validate(
-        "system", "temperature", "max_tokens", "local", "gateway", "base_url", "class_server"
+        *("system", "temperature", "max_tokens", "local", "gateway", "base_url", "class_server"),
+        *("private", "warn_personal_data"),
     )
     def _validate_with_course(self, proposal: Bunch) -> Any:
         try:
@@ -327,6 +343,24 @@ class Cfai(Configurable):
         from .prompt.serialize import SizeLimits
 
         return SizeLimits(self.table_rows, self.value_characters)
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether the course's cfai.toml locks a setting."""
+        return name in self.course.locked
+
+    def privacy_error(self) -> PrivacyError:
+        """Return the error for a request that the `private` setting does not allow."""
+        hints = [_("Nothing was sent. Use %cfai local, or ask a recorded question.")]
+        if not self.is_locked("private"):
+            hints.append(_("%config Cfai.private = False allows all requests."))
+        hint = " ".join(hints)
+        if self.get_origin("private") == str(self.course.path):
+            return PrivacyError(
+                _("cfai.toml allows only the local model and recorded answers"), hint
+            )
+        return PrivacyError(
+            _("The setting private allows only the local model and recorded answers"), hint
+        )
 
     def get_origin(self, name: str) -> str:
         """Return the source of a setting's current value, such as a file path or "this kernel".

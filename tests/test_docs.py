@@ -10,13 +10,20 @@ from pathlib import Path
 
 import pytest
 
+import cfai_magics
+from cfai_magics.backends.credentials import FILE_NAME as CREDENTIALS_FILE_NAME
 from cfai_magics.chat.options import ASK_OPTIONS, OptionParser
 from cfai_magics.commands import COMMANDS, load_command
+from cfai_magics.course import read_course
+from cfai_magics.pricing.catalog import CACHE_FILE_NAME as CATALOG_FILE_NAME
 from cfai_magics.secret_patterns import ADMIN_KEY, find_token
+from cfai_magics.settings import update_settings_file
+from cfai_magics.storage.conversations import ConversationStore
 
 ROOT = Path(__file__).parents[1]
 SERVER = ROOT / "class-server"
 PAGE = ROOT / "docs/class-server.md"
+DATA_FLOW = ROOT / "docs/data-flow.md"
 PAGES = [
     *ROOT.glob("*.md"),
     *(ROOT / "docs").rglob("*.md"),
@@ -51,21 +58,22 @@ def test_links_to_files_and_headings_exist(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of the page in a language; "" is a block without one."""
+def blocks(language: str, page: Path = PAGE) -> list[str]:
+    """Return the code blocks of a page in a language; "" is a block without one."""
     return [
         re.sub(f"^{indent}", "", code, flags=re.MULTILINE)
-        for indent, name, code in BLOCK.findall(read(PAGE))
+        for indent, name, code in BLOCK.findall(read(page))
         if name == language
     ]
 
 
 def commands() -> Iterator[str]:
-    """Yield the commands of this package in the page, in blocks and in sentences."""
-    for code in (*blocks("sh"), *blocks("")):
-        yield from (line for line in code.splitlines() if re.match(r"%{0,2}cfai ", line))
-    text = BLOCK.sub("", read(PAGE))
-    yield from (code for code in INLINE.findall(text) if re.match(r"%?cfai ", code))
+    """Yield the commands of this package in the pages, in blocks and in sentences."""
+    for page in (PAGE, DATA_FLOW):
+        for code in (*blocks("sh", page), *blocks("", page)):
+            yield from (line for line in code.splitlines() if re.match(r"%{0,2}cfai ", line))
+        text = BLOCK.sub("", read(page))
+        yield from (code for code in INLINE.findall(text) if re.match(r"%?cfai ", code))
 
 
 @pytest.mark.parametrize("line", sorted(set(commands())))
@@ -115,3 +123,25 @@ def test_the_messages_of_the_page_are_those_of_the_server() -> None:
     assert len(messages) > 10
     for message in messages:
         assert message in sources, message
+
+
+@pytest.mark.usefixtures("own_session")
+def test_the_page_on_data_names_each_file_that_is_stored(home: Path) -> None:
+    cfai_magics.ask("Hi")
+    cfai_magics.map("{text}", ["Hi"])
+    with ConversationStore(home) as conversations:
+        conversations.list_threads()
+    update_settings_file(home, {"max_tokens": 9})
+    names = {path.name.removesuffix("-wal").removesuffix("-shm") for path in home.iterdir()}
+    assert {"ledger.sqlite", "threads.sqlite", "maps.sqlite", "settings.toml"} <= names
+    for name in (*names, CATALOG_FILE_NAME, CREDENTIALS_FILE_NAME):
+        assert f"`{name}`" in read(DATA_FLOW), name
+
+
+def test_the_example_on_private_courses_is_valid(tmp_path: Path) -> None:
+    (example,) = blocks("toml", DATA_FLOW)
+    course = tmp_path / "cfai.toml"
+    course.write_text(example)
+    policy = read_course(course)
+    assert policy.settings == {"private": True}
+    assert policy.locked == {"private"}

@@ -12,6 +12,7 @@ import pytest
 
 from cfai_magics.chat.options import ASK_LINE_OPTIONS, OptionParser, get_ask_parser
 from cfai_magics.commands import run
+from cfai_magics.display.saved_answers import read_saved_answers
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.notebook import CfaiCell, read_cfai_cells, read_provenances
 from cfai_magics.secret_patterns import scan_notebook
@@ -28,6 +29,7 @@ def read_cells(path: Path) -> list[CfaiCell]:
 READERS = {
     "plan": read_cells,
     "report": read_provenances,
+    "report with text": read_saved_answers,
     "doctor": scan_notebook,
 }
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -165,6 +167,85 @@ def test_metadata_of_a_wrong_type_is_reported_as_empty(
     path = tmp_path / "lesson.ipynb"
     write_output(path, f'{{"{key}": {value}}}')
     assert "1 call," in report(session, str(path))
+
+
+def report_with_text(session: Session, path: Path) -> dict[str, str]:
+    """Return the only row of the CSV with the prompts and answers of a notebook."""
+    report(session, str(path), "--with-text", "--overwrite")
+    table = path.with_suffix(".ai-appendix.csv").read_text(encoding="utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(table))
+    return row
+
+
+def write_answer(path: Path, metadata: str, data: str = '{"text/markdown": "Because."}') -> None:
+    output = f'{{"data": {data}, "metadata": {{"{METADATA_MIME_TYPE}": {metadata}}}}}'
+    cell = f'{{"cell_type": "code", "source": "%%cfai", "outputs": [5, null, {output}]}}'
+    path.write_text(f'{{"cells": [5, {cell}, {{"cell_type": "code", "outputs": 5}}]}}')
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_impossible_figures_are_unknown_in_a_report_with_text(
+    session: Session, tmp_path: Path, figure: str
+) -> None:
+    path = tmp_path / "lesson.ipynb"
+    names = ("prompt_tokens", "completion_tokens", "neurons")
+    usage = ", ".join(f'"{name}": {figure}' for name in names)
+    write_answer(path, f'{{"model": "m", "usage": {{{usage}}}}}')
+    row = report_with_text(session, path)
+    assert (row["tokens_in"], row["tokens_out"], row["neurons"]) == ("", "", "")
+    page = path.with_suffix(".ai-appendix.html").read_text()
+    assert "unknown → unknown" in page
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_impossible_dates_are_unknown_in_a_report_with_text(
+    session: Session, tmp_path: Path, date: str
+) -> None:
+    path = tmp_path / "lesson.ipynb"
+    write_answer(path, json.dumps({"model": "m", "date": date, "recorded": {"date": date}}))
+    assert report_with_text(session, path)["date"] == ""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("model", "finish", "basis", "request", "date", "usage", "version", "parameters"),
+        *("recorded", "local", "answers"),
+    ],
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("[" * 900 + "]" * 900, "{}", "5", "null", '{"a": NaN, "b": [[]], "c": "\\ud800"}'),
+        '[5, {"model": "m"}]',
+    ],
+    ids=str,
+)
+def test_metadata_of_any_type_is_reported_with_text(
+    session: Session, tmp_path: Path, key: str, value: str
+) -> None:
+    path = tmp_path / "lesson.ipynb"
+    write_answer(path, f'{{"{key}": {value}, "answers": [{{"model": "m"}}]}}')
+    message = report(session, str(path), "--with-text")
+    assert ("Saved 1 answer" in message) or (key == "answers" and "have no answers" in message)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("[]", "5", "null", '{"text/markdown": 5}', '{"text/markdown": [[], "a", null]}'),
+        *('{"image/png": "A"}', '{"image/png": {"a": 1}}', '{"text/html": "<div><p>a\\ud800"}'),
+        '{"text/html": "<audio src=\\"data:audio/wav;base64,A=A\\">"}',
+        *(f'{{"text/html": "{tag * 25_000}"}}' for tag in ("<div>", "<a ", "<!--", "<p>&#")),
+    ],
+    ids=lambda data: data[:25],
+)
+def test_outputs_of_any_type_are_reported_with_text(
+    session: Session, tmp_path: Path, data: str
+) -> None:
+    path = tmp_path / "lesson.ipynb"
+    write_answer(path, '{"model": "m"}', data)
+    assert report_with_text(session, path)["model"] == "m"
 
 
 @pytest.mark.parametrize(

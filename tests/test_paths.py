@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.paths import write_user_file
+from cfai_magics.paths import write_user_file, write_user_files
 
 
 def interrupted_chunks() -> Iterator[bytes]:
@@ -96,3 +96,23 @@ def test_a_pipe_receives_the_content(tmp_path: Path) -> None:
     assert os.read(reader, 10) == b"new"
     os.close(reader)
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_several_files_are_written_or_none(tmp_path: Path, overwrite: bool) -> None:
+    contents = {tmp_path / "first": b"1", tmp_path / "gone" / "second": b"2"}
+    with pytest.raises(FileNotFoundError):
+        write_user_files(contents, overwrite=overwrite)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_files_replace_existing_ones_only_on_request(tmp_path: Path) -> None:
+    new, link = tmp_path / "a", tmp_path / "b"
+    link_to_file(link)
+    with pytest.raises(FileExistsError):
+        write_user_files({new: b"1", link: b"2"}, overwrite=False)
+    assert (new.exists(), link.read_bytes()) == (False, b"old")
+    write_user_files({new: b"1", link: b"2"}, overwrite=True)
+    assert (new.read_bytes(), (tmp_path / "target").read_bytes()) == (b"1", b"2")
+    assert link.is_symlink()
+    assert len(list(tmp_path.iterdir())) == len(("a", "b", "target"))

@@ -18,6 +18,7 @@ from ..errors import (
     MissingCredentialsError,
     ModelNotFoundError,
     PermissionDeniedError,
+    PrivacyError,
 )
 from ..i18n import _, mark
 from ..pricing.limits import RateDelay
@@ -238,10 +239,21 @@ class Backend:
         return configured_class_server(self._settings, self.environ)
 
     @property
+    def is_private(self) -> bool:
+        """Whether the settings allow only the local model and recorded answers."""
+        return self._settings.private
+
+    def privacy_error(self) -> PrivacyError:
+        """Return the error for a request that would leave this machine, but must not."""
+        return self._settings.privacy_error()
+
+    @property
     def free_note(self) -> str:
         """A note that calls use no neurons, or "" if Workers AI answers."""
         if self._settings.local:
             return _("The local model uses no neurons.")
+        if self.is_private:
+            return _("Only recorded answers are allowed, which use no neurons.")
         server = self.server
         if server is None:
             return ""
@@ -280,6 +292,11 @@ class Backend:
         metadata = parse_gateway_metadata({**self._settings.metadata, **course.metadata})
         return Gateway(parse_gateway_name(name), metadata)
 
+    def _check_private(self) -> None:
+        """Raise PrivacyError if requests must stay on this machine."""
+        if self.is_private:
+            raise self.privacy_error()
+
     def client(self) -> "WorkersAI":
         """Return the shared client for the current credentials, server and settings."""
         self.ensure_local_server()
@@ -294,7 +311,8 @@ class Backend:
         """
         env_values = self.environ.hash_variables(ENVIRONMENT)
         settings = self._settings
-        key = (wrap_transport, settings.timeout, server, settings.class_server, env_values)
+        options = (settings.timeout, settings.class_server, settings.private)
+        key = (wrap_transport, server, options, env_values)
         if self._client is None or key != self._client_key:
             self._close_client()
             self._client, self._client_key = self.new_client(server, wrap_transport), key
@@ -309,6 +327,7 @@ class Backend:
         """
         if self.local_server is not None:
             return self._local_client(self.local_server, wrap_transport)
+        self._check_private()  # before missing credentials are reported
         if server is not None:
             return self._server_client(server, wrap_transport)
         class_server = self.class_server
@@ -410,6 +429,7 @@ class Backend:
     ) -> "WorkersAI":
         from ..workers_ai.client import WorkersAI
 
+        self._check_private()
         account = credentials.account
         client = WorkersAI.class_server(
             credentials.server.url,
@@ -443,6 +463,7 @@ class Backend:
     ) -> "WorkersAI":
         from ..workers_ai.client import CLOUDFLARE_API_URL, WorkersAI
 
+        self._check_private()
         base_url = self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
         client = WorkersAI(
             credentials.account_id,

@@ -16,6 +16,7 @@ from ..errors import (
     IncompleteStreamError,
     InterruptedAnswerError,
     NotRecordedError,
+    PrivacyError,
     RateLimitError,
     ResponseTooLargeError,
     ServerError,
@@ -206,7 +207,11 @@ class MapDispatcher:
         if not self._schema_unsupported:
             try:
                 return self._run_stream(request, budget_pool, report_wait)
-            except NotRecordedError:  # the request may be recorded without the field
+            except (
+                NotRecordedError,
+                PrivacyError,
+            ):
+                # The request may be recorded without the field.
                 return self._run_stream(request_without_schema, budget_pool, report_wait)
             except BadRequestError as error:
                 if error.answer is not None:

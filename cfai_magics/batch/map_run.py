@@ -1,10 +1,11 @@
 """Run a map: estimate and confirm its cost, get the answers, and add them to the rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..chat.sent_values import check_values
 from ..display.footer import format_usage_footer
 from ..display.map_progress import MapProgress, WriteText
 from ..display.tables import format_estimate, format_neurons
@@ -97,6 +98,7 @@ class MapRunner:
             unrecorded_keys = [key for key in keys_to_ask if not has_recording(key)]
             for key in unrecorded_keys[:1]:
                 self.session.resolver.require_recording(plan.requests[key], plan.target)
+            self._check_sent_values(plan, unrecorded_keys)
             costs = plan.estimate_costs(self.session, unrecorded_keys)
             self._report_and_confirm_cost(
                 plan, costs, options, _format_summary(plan, results, missing_keys, keys_to_ask)
@@ -115,6 +117,12 @@ class MapRunner:
             return plan.input_rows.with_columns(
                 _build_result_columns(plan, results, set(missing_keys))
             )
+
+    def _check_sent_values(self, plan: MapPlan, keys: Sequence[str]) -> None:
+        """Warn once if the rows to send seem to contain personal data."""
+        if keys and plan.columns and plan.target.backend_kind != "local":
+            field = ", ".join(f"{{{name}}}" for name in plan.columns)
+            check_values(self.session, plan.template, [(field, plan.format_values(set(keys)))])
 
     # --- cost
 

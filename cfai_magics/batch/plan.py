@@ -1,7 +1,7 @@
 """Plan a map: build one request per distinct prompt, and estimate the cost."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..types.usage import Model
 from ..workers_ai.endpoints import chat_body
 from .table_io import Rows, parse_template, read_rows
 
+MAX_CHECKED_CHARS = 1_000_000  # the search takes about a second
 RESULT_COLUMNS = ("answer", "error", "neurons")  # added to the rows
 
 
@@ -34,6 +35,8 @@ class MapPlan:
         row_errors: The error message for each row whose key is "", and "" for all other rows.
         requests: One request per distinct prompt, by prompt key.
         schema: The JSON Schema for the answers, if any.
+        template: The prompt with placeholders for columns.
+        columns: The columns that the template inserts into the prompts.
     """
 
     input_rows: Rows
@@ -42,11 +45,27 @@ class MapPlan:
     row_errors: tuple[str, ...]
     requests: Mapping[str, Request]
     schema: Schema | None = None
+    template: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def model(self) -> Model:
         """The model for all requests."""
         return self.target.model
+
+    def format_values(self, keys: Collection[str]) -> str:
+        """Return the values of the template's columns in the rows with these prompt keys.
+
+        The result is a table with tabs and a header, of at most MAX_CHECKED_CHARS characters.
+        """
+        indexes = [self.input_rows.column_names.index(name) for name in self.columns]
+        lines, length = ["\t".join(self.columns)], 0
+        for key, row in zip(self.row_keys, self.input_rows.rows, strict=True):
+            if key in keys and length < MAX_CHECKED_CHARS:
+                values = (str(row[index])[:MAX_CHECKED_CHARS] for index in indexes)
+                lines.append("\t".join(" ".join(value.split()) for value in values))
+                length += len(lines[-1])
+        return "\n".join(lines)
 
     def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Estimate | None]:
         """Return the estimated cost of each prompt, by prompt key. An unknown cost is None."""
@@ -112,7 +131,16 @@ def make_plan(
         row_errors.append("")
     for request in list(requests.values())[:1]:
         session.check_course_policy(request, target)
-    return MapPlan(input_rows, target, tuple(row_keys), tuple(row_errors), requests, loaded_schema)
+    return MapPlan(
+        input_rows,
+        target,
+        tuple(row_keys),
+        tuple(row_errors),
+        requests,
+        loaded_schema,
+        template,
+        tuple(dict.fromkeys(prompt_template.placeholders)),
+    )
 
 
 def _load_schema_argument(value: Any) -> Schema | None:

@@ -63,7 +63,7 @@ def _estimate_prompt(session: "Session", prompt: str, options: Namespace) -> Cel
     requests, targets = build_typed_requests(session, prompt, options)
     for request, target in zip(requests, targets, strict=True):
         session.check_course_policy(request, target)
-    sends_nothing = options.dry_run or session.settings.local
+    sends_nothing = options.dry_run or session.settings.local or session.settings.private
     if sends_nothing or not session.recorder.mode_resolver.is_network_allowed():
         return CellEstimate(0.0, 0.0)
     calls = session.resolver.preview_chats(requests, targets)

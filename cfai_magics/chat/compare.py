@@ -96,14 +96,17 @@ class Comparison(NamedTuple):
         unrecorded_calls = [call for call in calls if not call.is_recorded]
         total_cost = sum_estimates([call.cost for call in unrecorded_calls or calls])
         limit = self.max_neurons
+        refusal = next((call.refusal for call in calls if call.refusal), "")
+        notes = (
+            (_("The request would be refused. {reason}.").format(reason=refusal),)
+            if refusal
+            else self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls))
+        )
         return Preview(
             redact_for_display([call.body for call in calls], redact_tokens),
             estimate_part_costs(self.prompt, self.requests[0]),
             total_cost.capped(limit) if total_cost and limit else total_cost,
-            (
-                *self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
-                *self.prompt.user_message.notes,
-            ),
+            (*notes, *self.prompt.user_message.notes),
         )
 
     @property

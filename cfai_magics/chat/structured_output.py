@@ -9,6 +9,7 @@ from ..errors import (
     CfaiError,
     MissingCredentialsError,
     NotRecordedError,
+    PrivacyError,
     SchemaMismatchError,
 )
 from ..i18n import _, mark, ngettext
@@ -20,6 +21,8 @@ from .frontend import AnswerDisplay
 
 # This text is sent to the model, so it is not translated.
 RETRY_PROMPT = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
+# After these, the request without `response_format` may be recorded.
+NOT_SENT_ERRORS = (NotRecordedError, MissingCredentialsError, PrivacyError)
 RETRY_NOTES: Mapping[CostBasis | None, str] = {
     None: mark(
         "The first answer did not match the schema ({reason}). The retry used "
@@ -88,7 +91,7 @@ class StructuredOutput:
         """Send the request. If the request is rejected, resend it without `response_format`."""
         try:
             return self.send_request(request, Usage())
-        except (BadRequestError, NotRecordedError, MissingCredentialsError) as error:
+        except (BadRequestError, *NOT_SENT_ERRORS) as error:
             request_without_schema = without_response_format(request)
             if error.answer is not None or request_without_schema is None:
                 raise
@@ -108,7 +111,7 @@ class StructuredOutput:
         """
         try:
             return self.send_request(request, Usage())
-        except (NotRecordedError, MissingCredentialsError):
+        except NOT_SENT_ERRORS:
             raise original_error from None
 
     def _get_validation_error(self, answer: Answer) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -142,6 +142,8 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     tool_loop = _build_tool_loop(frontend, options, model)
     if tool_loop:
         request, full_prompt = tool_loop.with_tools(request, full_prompt)
+    if "{{" in prompt and not options.dry_run:
+        _check_sent_values(frontend, prompt, full_prompt, [request], [target])
     return ChatRun(
         frontend,
         output_format,
@@ -232,6 +234,8 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
     if options.context:
         full_prompt = _add_cells_above(frontend, full_prompt, options, targets)
     requests = build_requests(session.settings, options, full_prompt, variants, targets)
+    if "{{" in prompt and not options.dry_run:
+        _check_sent_values(frontend, prompt, full_prompt, requests, targets)
     return Comparison(
         frontend,
         output_format,
@@ -243,6 +247,18 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
         options.sent,
         options.gateway,
     )
+
+
+def _check_sent_values(
+    frontend: Frontend,
+    prompt: str,
+    full_prompt: Prompt,
+    requests: Sequence[Request],
+    targets: Sequence[Target],
+) -> None:
+    from ..chat.sent_values import check_sent_values
+
+    check_sent_values(frontend.session, prompt, full_prompt.user_message.parts, requests, targets)
 
 
 def _resolve_schema(frontend: Frontend, name: str) -> Schema:

@@ -137,6 +137,8 @@ def _check_labextension(
 def _check_backend(session: Session) -> CheckResult:
     if session.settings.local:
         return _("this machine ({model})").format(model=session.settings.local), ""
+    if session.settings.private:
+        return _("recordings, because private is on"), ""
     if session.backend.server is not None:
         server = session.backend.server
         return _("{url}, from {source}").format(url=server.base_url, source=server.source), ""
@@ -158,6 +160,8 @@ def _check_course(session: Session) -> CheckResult:
 
 
 def _check_credentials(session: Session) -> CheckResult:
+    if session.settings.private:
+        return _("not needed, because private is on"), ""
     class_server = session.backend.class_server
     if class_server is not None:
         key = session.backend.class_credentials(class_server)
@@ -179,6 +183,8 @@ def _check_token(session: Session) -> CheckResult:
     A class server is asked whether the key is valid. `_check_credentials` reports missing
     credentials.
     """
+    if session.settings.private:
+        return _("not checked, because private is on"), ""
     class_server = session.backend.class_server
     if class_server is not None:
         return _check_class_key(session, class_server)

@@ -94,6 +94,9 @@ def run(frontend: Frontend, options: Namespace) -> Table:
     rows = tuple(_format_row(cell, high) for cell in estimates)
     allowed = current_class.settings.models if current_class else None
     notes = _build_notes(frontend.session, estimates, students, allowed)
+    if frontend.session.settings.private:
+        refusal = frontend.session.settings.privacy_error().cause
+        notes.append(_("The request would be refused. {reason}.").format(reason=refusal))
     if current_class:
         notes[1:1] = _compare_with_class(current_class, estimates)
     return Table(tuple(map(_, COLUMNS)), rows, "\n".join(notes), number_columns=(0, 3, 4))

@@ -64,6 +64,9 @@ def _backend_rows(frontend: Frontend) -> list[Row]:
             model=settings.local
         )
         return [(_("answers from"), description, _(settings.get_origin("local")))]
+    if settings.private:
+        description = _("recordings; %cfai local starts a model on this machine")
+        return [(_("answers from"), description, _(settings.get_origin("private")))]
     server = backend.server
     if server is not None:
         return [(_("answers from"), server.base_url, server.source)]
@@ -162,7 +165,8 @@ def _format_setting(session: Session, name: str) -> str:
     value = getattr(session.settings, name)
     if name == "model":
         value = session.find_target(value, use_local=False).model.name
-    text = f"{value:,}" if isinstance(value, int) else str(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    text = f"{value:,}" if is_number else str(value)
     return shorten(text, MAX_VALUE_CHARS)
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_date, format_estimate, format_neurons
-from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, ModelNotFoundError
+from ..errors import (
+    CfaiError,
+    InvalidOptionError,
+    MissingCredentialsError,
+    ModelNotFoundError,
+    PrivacyError,
+)
 from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path
 from ..replay.fingerprint import DEFAULT_THINK, to_request
@@ -183,7 +189,7 @@ def _ask_again(session: Session, sample: Sequence[Interaction]) -> _VerifyResult
 def _ask_and_compare(session: Session, interaction: Interaction, result: _VerifyResult) -> str:
     try:
         answer = session.ask(_build_request(session, interaction))
-    except MissingCredentialsError:
+    except (MissingCredentialsError, PrivacyError):
         raise
     except ModelNotFoundError as error:
         return _("retired: {reason}").format(reason=error.cause)

@@ -141,7 +141,7 @@ class AiUseReport:
                 f"{sum(entry.tokens_in for entry in group):,}",
                 f"{sum(entry.tokens_out for entry in group):,}",
                 format_neurons(sum(entry.neurons for entry in group)),
-                escape_markdown(_translate_label(basis)),
+                escape_markdown(translate_label(basis)),
             )
             for (model, basis), group in sorted(groups.items(), key=_total_key)
         ]
@@ -152,8 +152,8 @@ class AiUseReport:
             (
                 *(entry.started_utc, escape_markdown(entry.model)),
                 *(f"{entry.tokens_in:,}", f"{entry.tokens_out:,}", format_neurons(entry.neurons)),
-                escape_markdown(_translate_label(entry.cost_basis)),
-                escape_markdown(_translate_label(entry.finish_status)),
+                escape_markdown(translate_label(entry.cost_basis)),
+                escape_markdown(translate_label(entry.finish_status)),
                 format_inline_code(entry.request_fingerprint),
             )
             for entry in self.entries
@@ -185,10 +185,7 @@ def _total_key(item: tuple[tuple[str, str], Sequence[ReportEntry]]) -> tuple[obj
 
 
 def _build_csv_row(entry: ReportEntry) -> list[object]:
-    """Return the values for CSV_COLUMNS.
-
-    Text that looks like a formula is prefixed with an apostrophe.
-    """
+    """Return the values for CSV_COLUMNS."""
     values: tuple[object, ...] = (
         *(
             entry.started_utc,
@@ -200,13 +197,16 @@ def _build_csv_row(entry: ReportEntry) -> list[object]:
         ),
         *(entry.cost_basis, entry.finish_status, entry.request_fingerprint, entry.is_output_only),
     )
-    return [
-        f"'{value}" if isinstance(value, str) and FORMULA_PATTERN.match(value) else value
-        for value in values
-    ]
+    return list(map(protect_csv_value, values))
 
 
-def _translate_label(name: str) -> str:
+def protect_csv_value(value: object) -> object:
+    """Return a value for CSV: text that looks like a formula is prefixed with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and FORMULA_PATTERN.match(value) else value
+
+
+def translate_label(name: str) -> str:
+    """Return the label of a cost basis or a status. Other names are returned unchanged."""
     return _(LABELS[name]) if name in LABELS else name
 
 

@@ -106,6 +106,14 @@ class Contents:
         exact = _find_index(matches, index)
         return exact, alternatives[index % len(alternatives)] if alternatives else None
 
+    def find(self, fingerprint: str) -> Sequence[Interaction]:
+        """Return the recordings of the request with this fingerprint, sorted by index.
+
+        If it was recorded only with another backend, the recordings come from that backend.
+        """
+        matches = self._by_fingerprint.get(fingerprint)
+        return matches or self._by_portable_fingerprint.get(fingerprint, [])
+
     def find_full_model_name(self, short_name: str) -> str:
         """Return the full name of a recorded model, or "" if no model has this short name."""
         return min(self._models_by_short_name.get(short_name, ()), default="")

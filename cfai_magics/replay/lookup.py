@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingCredentialsError
+from ..errors import SetupError
 from ..i18n import _
 from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
@@ -50,15 +50,16 @@ class Lookup:
 
         return {CAPTURE_EXTENSION: self.capture}
 
-    def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
+    def add_miss_reason(self, error: SetupError) -> SetupError:
         """Return the error with the reason why no recording was replayed."""
         miss_reason = self.explain_miss()
         if not miss_reason:
             return error
-        return MissingCredentialsError(
+        return type(error)(
             _("{cause}, and the answer is not recorded ({reason})").format(
                 cause=error.cause, reason=miss_reason
-            )
+            ),
+            error.hint,
         )
 
 

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from .. import forks
 from ..backends.selector import WrapTransport
-from ..errors import MissingCredentialsError, NotRecordedError, StorageError
+from ..errors import (
+    MissingCredentialsError,
+    NotRecordedError,
+    PrivacyError,
+    StorageError,
+)
 from ..i18n import _, mark
 from ..settings import Cfai
 from ..types.provenance import Provenance
@@ -48,6 +53,7 @@ class Recorder(forks.ChildForkHook):
         get_notebook: Callable[[], str],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._settings = settings
         self.mode_resolver = RecordModeResolver(settings, environ, get_notebook)
         from .. import __version__
 
@@ -140,13 +146,14 @@ class Recorder(forks.ChildForkHook):
 
         Raises:
             MissingCredentialsError: The live client is needed, but credentials are missing.
+            PrivacyError: The live client is needed, but requests must stay on this machine.
             NotRecordedError: The mode is "only", and the request is not recorded.
         """
         lookup = self._look_up(request, record_mode)
         if lookup.interaction is None:
             try:
                 return get_client(), lookup
-            except MissingCredentialsError as error:
+            except (MissingCredentialsError, PrivacyError) as error:
                 if lookup.fallback is None:
                     raise lookup.add_miss_reason(error) from None
                 lookup.interaction, lookup.capture = lookup.fallback, None
@@ -165,7 +172,10 @@ class Recorder(forks.ChildForkHook):
         ):
             return False
         exact, alternative = self.cassette(record_mode.path).contents().lookup(request, index)
-        return bool(exact or (alternative and record_mode.mode != "auto"))
+        is_live_possible = bool(request.local_model) or not self._settings.private
+        return bool(
+            exact or (alternative and not (record_mode.mode == "auto" and is_live_possible))
+        )
 
     def refusal(self, request: RecordedRequest, record_mode: RecordMode) -> str:
         """Return the reason why "only" mode refuses a request, or "" if the request is allowed."""

@@ -337,6 +337,8 @@ class CallResolver:
             # A request with a schema may be recorded without its `response_format` field.
             if not is_recorded and "response_format" not in request.extra:
                 refusal = self._recorder.refusal(recorded_request, record_mode)
+                if self._is_too_private(target):
+                    refusal = self._backend.privacy_error().cause
             previews.append(CallPreview(body, cost, is_recorded, refusal))
         return previews
 
@@ -357,9 +359,20 @@ class CallResolver:
         )
 
     def require_recording(self, request: Request, target: Target) -> None:
-        """Raise NotRecordedError if the record mode is "only" and the request is not recorded."""
+        """Raise an error if a live call is not allowed and the request is not recorded.
+
+        Raises:
+            NotRecordedError: The record mode is "only".
+            PrivacyError: The call would leave the machine, but must not.
+        """
         recorded_request = _fingerprint(request, target)
         self._recorder.require_recording(recorded_request, self._recorder.record_mode)
+        if self._is_too_private(target) and not self.is_recorded(request, target):
+            raise self._backend.privacy_error()
+
+    def _is_too_private(self, target: Target) -> bool:
+        """Return whether a live call to the target would leave the machine, but must not."""
+        return self._backend.is_private and target.backend_kind != "local"
 
     def resolve_gateway(self, call: Call, requested: str = "") -> Gateway | None:
         """Return the call's AI Gateway, or None if the call is recorded or uses no gateway."""

@@ -21,6 +21,7 @@ from ..errors import (
     MissingCredentialsError,
     ModelNotFoundError,
     NotRecordedError,
+    PrivacyError,
     SetupError,
     StorageError,
 )
@@ -49,6 +50,7 @@ STATUS_BY_ERROR: Mapping[type[CfaiError], int] = {
     MissingCredentialsError: 401,
     InvalidAccountIdError: 401,
     CoursePolicyError: 403,
+    PrivacyError: 403,
     NotRecordedError: 404,
     ModelNotFoundError: 404,
     BudgetExceededError: 429,

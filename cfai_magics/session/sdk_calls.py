@@ -104,6 +104,11 @@ class SdkCalls(forks.ChildForkHook):
                 ),
             )
 
+    def check_forwarding(self) -> None:
+        """Raise PrivacyError if requests to other addresses are not allowed."""
+        if self._session.backend.is_private:
+            raise self._session.backend.privacy_error()
+
     def find_path(self, url: "httpx.URL") -> str | None:
         """Return the path below the account, or None for an address that is not recorded.
 
@@ -189,7 +194,7 @@ class SdkCalls(forks.ChildForkHook):
         """
         backend = self._session.backend
         with self._lock:
-            key = backend.server, backend.class_server, backend.local_server
+            key = backend.server, backend.class_server, backend.local_server, backend.is_private
             if key != self._clients_key:
                 self._clients.close()
                 self._clients, self._clients_key = _LiveClients(backend), key

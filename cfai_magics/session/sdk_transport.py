@@ -59,6 +59,7 @@ class SessionTransport(httpx.BaseTransport):
                         host=request.url.host
                     )
                 )
+            self._calls.check_forwarding()
         except CfaiError as error:
             return error_response(self._calls.with_hint(error))
         if self._forwarding is None:

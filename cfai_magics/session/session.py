@@ -113,6 +113,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             self.accounting, self.backend, self.recorder, lambda: self.notebook
         )
         self.resources: dict[str, Resource] = {}
+        self.warned_prompts: set[int] = set()  # hashes of prompts with apparent personal data
         settings.observe(self._on_setting_changed)
         self._wall_clock = wall_clock
         self._clock = clock

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..chat.attachments import AttachmentKind, load_file, load_image, load_value
@@ -19,12 +19,18 @@ NOT_LISTS = (str, bytes, bytearray, memoryview, Mapping)  # collections that are
 
 @dataclass
 class TaskInput:
-    """The input from a cell with --task; `fields` contains the request fields set with -p."""
+    """The input from a cell with --task.
+
+    Attributes:
+        fields: The request fields set with -p.
+        values: The texts that replaced template fields, by expression.
+    """
 
     frontend: Frontend
     prompt: str
     options: Namespace
     fields: Mapping[str, Any]
+    values: dict[str, str] = field(default_factory=dict)
     _texts: tuple[str, ...] | None = None
 
     @property
@@ -46,6 +52,9 @@ class TaskInput:
                 _("This task takes only text in {{…}}, not an image"),
                 _("Add the image with --image."),
             )
+        self.values |= {
+            part.name: part.text for part in user_message.parts if part.kind == "variable"
+        }
         return "".join(part.text for part in user_message.parts).strip()
 
     @property
@@ -73,9 +82,12 @@ class TaskInput:
             if items is None or rows[-1].strip():
                 _require_text(piece.expression, value)
                 with field_errors(piece):
-                    rows[-1] += to_text(value, self._limits).text
+                    texts = [to_text(value, self._limits).text]
+                rows[-1] += texts[0]
             else:
-                rows[-1:] = [*_iter_texts(piece, items), ""]
+                texts = list(_iter_texts(piece, items))
+                rows[-1:] = [*texts, ""]
+            self.values[piece.expression] = "\n".join(texts)
         return tuple(text.strip() for text in rows if text.strip())
 
     def _template_pieces(self) -> tuple[str | Field, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..chat.frontend import AnswerDisplay, Frontend
 from ..chat.option_values import parse_params
+from ..chat.sent_values import check_values
 from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
@@ -86,6 +87,7 @@ class TaskRun(NamedTuple):
 
     def run(self, footer_style: str, variable_name: str) -> Answer:
         """Send the request, display the output, and store the answer in a variable."""
+        self._check_sent_values()
         display = self.frontend.create_answer_display(
             OutputFormat(self.task.name, render=self.task.render), footer_style
         )
@@ -111,6 +113,13 @@ class TaskRun(NamedTuple):
         self.frontend.store_result(variable_name, answer)
         return answer
 
+    def _check_sent_values(self) -> None:
+        """Warn once if the values of template fields seem to contain personal data."""
+        session, values = self.frontend.session, self.task_input.values
+        if values and not session.backend.is_local and not self._is_recorded:
+            fields = [(f"{{{{{name}}}}}", text) for name, text in values.items()]
+            check_values(session, self.task_input.prompt, fields)
+
     def preview(self) -> TaskPreview:
         """Return a preview of the request and its estimated cost, without sending the request."""
         fields = dict(self.task_request.fields) or _("{count:,} bytes").format(
@@ -125,7 +134,12 @@ class TaskRun(NamedTuple):
             format_unit_prices(self.model),
             estimate_notes(self.model, cost, self.max_neurons),
         )
-        notes = (_(REPLAY_NOTE),) if self._is_recorded else notes
+        backend = self.frontend.session.backend
+        if self._is_recorded:
+            notes = (_(REPLAY_NOTE),)
+        elif backend.is_private and not backend.is_local:
+            refusal = backend.privacy_error().cause
+            notes = (_("The request would be refused. {reason}.").format(reason=refusal),)
         return TaskPreview(body, self.amount_text, self.price_text, prices, notes)
 
     def _get_answer(self, display: AnswerDisplay) -> Answer:

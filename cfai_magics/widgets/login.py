@@ -219,6 +219,8 @@ class AccountSection:
         backend = self._session.backend
         if self._session.settings.local:
             return _("The local model is in use, so no account is needed.")
+        if self._session.settings.private:
+            return _("Only recorded answers are allowed, so no account is needed.")
         if server := backend.server:
             return _("Requests go to {server}, which is set by {source}.").format(
                 server=server.name, source=server.source

@@ -51,6 +51,8 @@ def _format_or_off(value: float | None) -> str:
 def _describe_account(session: Session) -> str:
     if session.settings.local:
         return _("not needed: the local model is in use")
+    if session.settings.private:
+        return _("not needed: only recorded answers are allowed")
     try:
         if server := session.backend.server:
             return _("not needed: requests go to {server}").format(server=server.name)
@@ -68,6 +70,8 @@ def _describe_account(session: Session) -> str:
 def _describe_today(session: Session) -> str:
     if session.settings.local:
         return _("no neurons: the local model is in use")
+    if session.settings.private:
+        return _("no neurons: only recorded answers are allowed")
     try:
         if session.backend.server:
             return _("no neurons: another server is in use")
