@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": mark("open the quickstart notebook with a small local model"),
     "lite": mark("build a site in which lessons run in the browser, or serve it locally"),
     "doctor": mark("check the setup and suggest fixes"),
-    "help": mark("list the commands"),
+    "help": mark("list the commands, with examples"),
 }
 HELP_FLAGS = frozenset(("-h", "--help"))
 SEPARATOR = "--"  # all later words are part of the prompt
