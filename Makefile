@@ -30,7 +30,8 @@ SOURCES := pyproject.toml hatch_build.py \
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines \
-  test-class-server test-pyodide test-lite build browser ui notebooks lessons demo
+  test-class-server test-pyodide test-lite build browser ui notebooks lessons demo \
+  screen-capture
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -217,6 +218,10 @@ notebooks: install
 # Save the outputs of the notebooks, which come from the recordings.
 lessons: install
 	$(PY) -m notebooks.recorder --replay notebooks/*.ipynb
+
+# The animated picture in README.md: a session in JupyterLab with the small model.
+screen-capture: install browser
+	$(PY) -m scripts.screen_capture
 
 $(VENV)/demo: $(SOURCES) | $(PY)
 	@$(PY) -m scripts.install_demo
