@@ -140,7 +140,7 @@ $(LITE)/installed: pyproject.toml
 	touch $@
 
 test-lite: install browser $(LITE)/installed tests/pyodide/node_modules/.package-lock.json
-	CFAI_TEST_LITE=$(CURDIR)/$(LITE)/bin/python $(PY) -m pytest tests/browser/test_lite.py
+	CFAI_TEST_LITE=$(CURDIR)/$(LITE)/bin/python $(PY) -m pytest tests/browser/test_lite*.py
 
 # Graders and pipelines run a notebook with its recording. Some of them extend JupyterLab, so they have their own
 # environment.

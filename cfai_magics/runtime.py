@@ -1,6 +1,7 @@
 """Say what the platform supports: a browser has no threads, sockets or other processes."""
 
 import sys
+import time
 
 from .errors import SetupError
 from .i18n import _
@@ -20,3 +21,13 @@ def check_processes(feature: str) -> None:
             _("{feature} can't run in a browser").format(feature=feature),
             _("Install cfai-magics on a computer and run it there."),
         )
+
+
+def sleep(seconds: float) -> None:
+    """Wait a number of seconds. An interrupt ends the wait, also in a browser."""
+    if IS_BROWSER:
+        from . import browser_stop
+
+        browser_stop.sleep(seconds)
+    else:
+        time.sleep(seconds)

@@ -1,9 +1,9 @@
 """Submit, poll and settle the batches of a map with the Batch API."""
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from .. import runtime
 from ..display.map_progress import MapProgress
 from ..display.tables import format_retry_message, format_seconds
 from ..errors import (
@@ -46,7 +46,7 @@ class BatchApiJob:
         plan: MapPlan,
         cache: MapCache,
         max_neurons: float | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = runtime.sleep,
     ) -> None:
         self._session = session
         self._plan = plan

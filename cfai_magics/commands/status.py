@@ -109,6 +109,7 @@ def _browser_rows(home: Path) -> list[Row]:
     """Return the rows for the storage and the requests of a browser, or an empty list."""
     if not runtime.IS_BROWSER:
         return []
+    from ..browser_stop import has_stop_button
     from ..browser_storage import is_mounted
     from ..workers_ai.fetch import DEADLINE, is_streaming
 
@@ -122,11 +123,14 @@ def _browser_rows(home: Path) -> list[Row]:
         if is_mounted(home)
         else _("the ledger and the settings are lost when the kernel restarts")
     )
-    limit = _("a running cell can't be interrupted; an answer ends after {seconds:,.0f} s")
+    if has_stop_button():
+        interrupt = _("the Stop button below the running cell")
+    else:
+        interrupt = _("a running cell can't be interrupted; an answer ends after {seconds:,.0f} s")
     return [
         (_("storage"), storage, _("browser")),
         (_("requests"), way, _("browser")),
-        (_("interrupt"), limit.format(seconds=DEADLINE), _("browser")),
+        (_("interrupt"), interrupt.format(seconds=DEADLINE), _("browser")),
     ]
 
 

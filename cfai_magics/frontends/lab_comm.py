@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from .. import forks
+from .. import forks, runtime
 from ..errors import CfaiError, MissingCredentialsError
 from ..i18n import _, set_language
 from ..types.usage import CHAT_TASK
@@ -267,10 +267,23 @@ class LabComm(forks.ChildForkHook):
         comm.on_close(lambda _message: self._on_close())
         get_comm_manager().register_comm(comm)
         self._comm = comm
-        self._send({"type": "hello"})
+        self._send({"type": "hello", **self._open_stop_channel()})
+
+    def _open_stop_channel(self) -> dict[str, str]:
+        """Return a dict with the BroadcastChannel that stops requests in a browser, if any."""
+        if not runtime.IS_BROWSER:
+            return {}
+        from ..browser_stop import open_channel
+
+        name = open_channel(lambda is_active: self._send({"type": "active", "active": is_active}))
+        return {"stop": name} if name else {}
 
     def close(self) -> None:
         """Close the comm and stop watching the session. Closing it again has no effect."""
+        if runtime.IS_BROWSER:
+            from ..browser_stop import close_channel
+
+            close_channel()
         comm = self._comm
         self._on_close()
         if comm is not None:

@@ -2,7 +2,6 @@
 
 import json
 import struct
-import time
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -491,7 +490,7 @@ class DefaultTransport(httpx.BaseTransport):
 class PlaybackTransport(httpx.BaseTransport):
     """A transport that answers the requests of one call with its recorded responses."""
 
-    def __init__(self, interaction: Interaction, sleep: Sleep | None = time.sleep) -> None:
+    def __init__(self, interaction: Interaction, sleep: Sleep | None = runtime.sleep) -> None:
         self._responses = iter(interaction.responses)
         self._sleep = sleep
 
@@ -554,6 +553,6 @@ class PlaybackClient(WorkersAI):
             httpx.ReadError: `abort` was called, and this is not the main thread.
         """
         if current_thread() is main_thread():
-            time.sleep(seconds)  # Ctrl-C interrupts it, even on Windows
+            runtime.sleep(seconds)  # Ctrl-C interrupts it, even on Windows
         elif self._abort_event.wait(seconds):
             raise httpx.ReadError("playback was aborted")

@@ -295,7 +295,7 @@ class WorkersAI(Unpicklable):
         base_url: str = CLOUDFLARE_API_URL,
         timeout: float = DEFAULT_TIMEOUT,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = runtime.sleep,
     ) -> None:
         self._account_id, self._is_class_server = "", False  # `repr` needs them in a traceback
         token = _to_secret(api_token)

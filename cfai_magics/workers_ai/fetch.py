@@ -15,20 +15,20 @@ import httpx
 import js
 from pyodide.ffi import JsException, can_run_sync, run_sync, to_js
 
+from ..browser_stop import add_request, has_stop_button, remove_request
 from ..errors import APITimeoutError, InvalidOptionError
 from ..i18n import _
 from .endpoints import is_cloudflare_url
 
-DEADLINE = (
-    60.0  # seconds for a whole response: JupyterLite can't interrupt a cell (jupyterlite#459)
-)
+# Seconds for a whole response, if the page has no Stop button.
+DEADLINE = 60.0
 # Headers that browsers set themselves, and do not let programs set.
 BROWSER_HEADERS = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 # Browsers return the decompressed body.
 ENCODING_HEADERS = {"content-encoding", "content-length", "transfer-encoding"}
 REDIRECT_STATUS = 302  # of a redirect that `fetch` hides
 # Why a request was aborted: the message of `AbortSignal.reason`.
-TIMED_OUT, AT_DEADLINE, CANCELED, CLOSED = "timed out", "at deadline", "canceled", "closed"
+TIMED_OUT, AT_DEADLINE, STOPPED, CLOSED = "timed out", "at deadline", "stopped", "closed"
 
 
 def is_streaming() -> bool:
@@ -53,7 +53,7 @@ class FetchTransport(httpx.BaseTransport):
         Raises:
             InvalidOptionError: The request is for Cloudflare, which browsers can't reach.
             APITimeoutError: The deadline has passed.
-            KeyboardInterrupt: `cancel` was called.
+            KeyboardInterrupt: The user pressed Stop.
             httpx.TransportError: The request failed.
         """
         if is_cloudflare_url(str(request.url)):
@@ -65,8 +65,9 @@ class FetchTransport(httpx.BaseTransport):
         timeout = request.extensions.get("timeout", {}).get("read")
         if not is_streaming():
             return _send_without_streaming(request, body, timeout, self.deadline)
-        exchange = _Exchange(timeout, self.deadline)
+        exchange = _Exchange(timeout, None if has_stop_button() else self.deadline)
         self._exchanges.add(exchange)
+        add_request(exchange)
         try:
             response = exchange.send(request, body)
         except BaseException:
@@ -84,11 +85,7 @@ class FetchTransport(httpx.BaseTransport):
     def _end(self, exchange: "_Exchange") -> None:
         self._exchanges.discard(exchange)
         exchange.abort(CLOSED)
-
-    def cancel(self) -> None:
-        """Interrupt the requests in progress, as Ctrl-C does on a desktop."""
-        for exchange in self._exchanges:
-            exchange.abort(CANCELED)
+        remove_request(exchange)
 
     def close(self) -> None:
         """Close the connections of unfinished responses."""
@@ -115,8 +112,16 @@ class _Exchange:
 
     def abort(self, reason: str) -> None:
         """End the request. A later abort has no effect."""
-        js.clearTimeout(self._deadline_timer)
+        self.remove_deadline()
         self._abort(js.Error.new(reason))
+
+    def stop(self) -> None:
+        """End the request, because the user pressed Stop."""
+        self.abort(STOPPED)
+
+    def remove_deadline(self) -> None:
+        """Let the response take as long as it needs."""
+        js.clearTimeout(self._deadline_timer)
 
     def send(self, request: httpx.Request, body: bytes) -> Any:
         """Send the request, and return the JavaScript response with its body unread."""
@@ -141,7 +146,7 @@ class _Exchange:
             reason = self._signal.reason.message if self._signal.aborted else ""
         finally:
             js.clearTimeout(timer)
-        if reason == CANCELED:
+        if reason == STOPPED:
             raise KeyboardInterrupt
         if reason == AT_DEADLINE:
             raise _deadline_error(self._deadline or 0.0)

@@ -509,7 +509,7 @@ class HTTPConnection(Unpicklable):
         token: Secret,
         timeout: float,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = runtime.sleep,
     ) -> None:
         from .. import __version__
 

@@ -16,6 +16,7 @@ import meter from './meter/plugin';
 import modelPicker from './model-picker/plugin';
 import palette from './palette/plugin';
 import panel from './panel/plugin';
+import stop from './stop/plugin';
 
 /**
  * Translates the titles and descriptions of the settings. The server translates those of JupyterLab,
@@ -67,7 +68,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   modelPicker,
   palette,
   panel,
-  settingsTranslation
+  settingsTranslation,
+  stop
 ];
 
 export default plugins;

@@ -11,13 +11,8 @@ import {
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import {
-  FromKernel,
-  IRequests,
-  IState,
-  parseMessage,
-  VERSION
-} from './protocol';
+import { parseMessage } from './parseMessage';
+import { FromKernel, IRequests, IState, VERSION } from './protocol';
 
 /** The part of a comm that a client uses. */
 export interface IComm {
@@ -45,8 +40,18 @@ export class KernelClient implements IDisposable {
     return this._state;
   }
 
+  /** Whether the kernel waits for something that `stop` ends. */
+  get isActive(): boolean {
+    return this._isActive;
+  }
+
   get isDisposed(): boolean {
     return this._isDisposed;
+  }
+
+  /** End what the kernel waits for, as an interrupt does. */
+  stop(): void {
+    this._stopChannel?.postMessage('stop');
   }
 
   /** Request the state of the kernel, now and after each change, and send the language. */
@@ -84,7 +89,9 @@ export class KernelClient implements IDisposable {
       return;
     }
     this._isDisposed = true;
+    this._isActive = false;
     this._state = null;
+    this._stopChannel?.close();
     this._pending.forEach(reply =>
       reply.reject(
         new KernelRequestError(
@@ -101,7 +108,14 @@ export class KernelClient implements IDisposable {
     if (message.type === 'state') {
       this._state = message;
       this._changed.emit();
-    } else if (message.type !== 'hello') {
+    } else if (message.type === 'active') {
+      this._isActive = message.active;
+      this._changed.emit();
+    } else if (message.type === 'hello') {
+      if (message.stop !== undefined) {
+        this._openStopChannel(message.stop);
+      }
+    } else {
       const reply = this._pending.get(message.id);
       this._pending.delete(message.id);
       if (message.type === 'refused') {
@@ -112,10 +126,19 @@ export class KernelClient implements IDisposable {
     }
   }
 
+  /** Tell the kernel that this page can stop it. */
+  private _openStopChannel(name: string): void {
+    this._stopChannel?.close();
+    this._stopChannel = new BroadcastChannel(name);
+    this._stopChannel.postMessage('ready');
+  }
+
   private readonly _pending = new Map<string, PromiseDelegate<object>>();
   private readonly _changed = new Signal<this, void>(this);
+  private _isActive = false;
   private _isDisposed = false;
   private _state: IState | null = null;
+  private _stopChannel: BroadcastChannel | null = null;
   private _hasWarned = false;
 }
 

@@ -1,6 +1,8 @@
 """Build sites with `cfai lite build`, and open them in Chromium."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -60,6 +62,28 @@ def serving(folder: Path, port: int = 0) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def find_port() -> int:
+    """Return a free port. The class server has to know the origin of the site."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def write_lesson(folder: Path, *cells: str) -> Path:
+    """Write a lesson with these code cells, live.ipynb, and return its path."""
+    path = folder / "live.ipynb"
+    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    content = {
+        "cells": [{**code, "id": f"c{i}", "source": cell} for i, cell in enumerate(cells)],
+        "metadata": {"kernelspec": {"name": "python", "display_name": "Python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
 
 
 def log_requests(context: BrowserContext) -> list[str]:

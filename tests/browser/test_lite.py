@@ -1,8 +1,6 @@
 """Sites of `cfai lite build` run lessons in Chromium, without installed Python."""
 
-import json
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cfai_magics.replay.cassette import Cassette
-from tests.browser.lite import LONG, LitePage, build, log_requests, serving
+from tests.browser.lite import (
+    LONG,
+    LitePage,
+    build,
+    find_port,
+    log_requests,
+    serving,
+    write_lesson,
+)
 from tests.class_server import MODEL, ClassServer
 from tests.notebooks import NOTEBOOKS, recording
 from tests.standin import Standin
@@ -30,19 +36,6 @@ def words(text: str) -> str:
 
 def recorded_answers(path: Path, lock_dir: Path) -> list[str]:
     return [one.text for one in Cassette(path, lock_dir).contents().interactions]
-
-
-def write_lesson(folder: Path, *cells: str) -> Path:
-    path = folder / "live.ipynb"
-    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    content = {
-        "cells": [{**code, "id": f"c{i}", "source": cell} for i, cell in enumerate(cells)],
-        "metadata": {"kernelspec": {"name": "python", "display_name": "Python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +68,10 @@ def test_all_answers_of_a_lesson_equal_the_recording(
     context.close()
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-    return free
-
-
 def test_a_class_server_answers_until_the_budget_is_used_up(
-    page: Page, tmp_path: Path, port: int, cloudflare: Standin
+    page: Page, tmp_path: Path, cloudflare: Standin
 ) -> None:
+    port = find_port()
     question = f"%%cfai -m {MODEL} --max-tokens 30\n"
     cells = ("%load_ext cfai_magics", "%cfai login", f"{question}Hello", f"{question}Hello again")
     lesson_path = write_lesson(tmp_path, *cells)

@@ -8,8 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from js import setTimeout
-from pyodide.ffi import create_once_callable, run_sync
+from pyodide.ffi import run_sync
 
 from cfai_magics.errors import (
     APIConnectionError,
@@ -169,18 +168,6 @@ def test_a_server_that_does_not_answer_is_a_timeout(
     control("POST", "switches", {"delay_before_headers": 4.0})
     with pytest.raises(APITimeoutError, match="did not answer in time"):
         session.ask(question(session))
-
-
-def test_cancel_interrupts_the_running_request(
-    session: Session, control: Control, transport: FetchTransport
-) -> None:
-    control("POST", "switches", {"answer": "word " * 1000, "tokens_per_second": 20})
-    setTimeout(create_once_callable(transport.cancel), 400)
-    with session.stream(question(session)) as stream, pytest.raises(KeyboardInterrupt):
-        for _ in stream:
-            pass
-    assert stream.answer.text.startswith("word")
-    assert stream.answer.finish_reason == "interrupted"
 
 
 def test_the_key_is_in_one_header_and_forbidden_headers_are_left_out(

@@ -1,11 +1,13 @@
 import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
 
 import { KernelClient, KernelRequestError } from '../kernelClient';
-import { IRequests, parseMessage, VERSION } from '../protocol';
+import { parseMessage } from '../parseMessage';
+import { IRequests, VERSION } from '../protocol';
 
 interface IContract {
   version: number;
   from_kernel: Record<string, PartialJSONObject>;
+  from_kernel_in_a_browser: Record<string, PartialJSONObject>;
   state_of_a_student: PartialJSONObject;
   to_kernel: Record<string, PartialJSONObject>;
   ignored: PartialJSONValue[];
@@ -52,6 +54,15 @@ describe('parseMessage', () => {
           parseMessage({ ...message, [name]: { odd: [] } })
         ]).toEqual([name, null]);
       }
+    }
+  );
+
+  it.each(Object.entries(contract.from_kernel_in_a_browser))(
+    'accepts %s of a kernel in a browser, and rejects it with an invalid field',
+    (_, message) => {
+      expect(parseMessage(message)).toEqual(message);
+      const [field] = Object.keys(message).slice(2);
+      expect(parseMessage({ ...message, [field]: { odd: [] } })).toBeNull();
     }
   );
 

@@ -12,7 +12,6 @@ import {
 } from '@jupyterlab/translation';
 
 import { isCfaiCell } from '../cellSource';
-// eslint-disable-next-line jupyter/prefer-lazy-imports -- the meter loads it at the start too
 import { formatNeurons } from '../dayUsage';
 import {
   ClientTracker,

@@ -141,7 +141,7 @@ class ErrorButtons extends Widget {
     buttons: readonly HTMLElement[]
   ) {
     super();
-    this.addClass('jp-CfaiExplain');
+    this.addClass('jp-CfaiCellButtons');
     // Otherwise Enter starts editing the cell.
     this.node.setAttribute('data-lm-suppress-shortcuts', 'true');
     this.node.append(...buttons);
@@ -200,7 +200,7 @@ function showsError({ model }: CodeCell): boolean {
 function createButton(label: string, onClick: () => void): HTMLElement {
   const button = document.createElement('button');
   button.type = 'button';
-  button.className = 'jp-CfaiButton jp-CfaiExplain-button';
+  button.className = 'jp-CfaiButton jp-CfaiCellButton';
   cfaiIcon.element({ container: button, tag: 'span' });
   button.append(label);
   button.addEventListener('click', onClick);

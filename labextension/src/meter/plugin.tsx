@@ -13,7 +13,6 @@ import {
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
-// eslint-disable-next-line jupyter/prefer-lazy-imports -- the button shows the text when it is rendered
 import { formatStatus, tooltip } from '../dayUsage';
 import { ClientTracker, IKernelClients, trackCurrent } from '../kernelClient';
 import { Popover, PopoverButton } from '../ui';

@@ -1,0 +1,63 @@
+"""In a site, the Stop button below the running cell interrupts the answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.lite import LitePage, build, find_port, serving, write_lesson
+from tests.class_server import MODEL, ClassServer
+from tests.standin import Standin
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+BUDGET = 200.0  # neurons
+SLOW, FAST = 8.0, 0.0  # tokens per second
+QUESTION = f"%%cfai -m {MODEL} --max-tokens 400\n"
+CELLS = (
+    "%load_ext cfai_magics\n%cfai login",
+    f"{QUESTION}Count to one hundred.",
+    f"{QUESTION}Count again.",
+    "print(_cfai.finish_reason, len(_cfai.text) > 0)\n%cfai status",
+)
+LOGIN, FIRST, SECOND, LAST = range(4)
+
+
+@pytest.fixture
+def lesson(page: Page, tmp_path: Path, cloudflare: Standin) -> Iterator[LitePage]:
+    """Open a lesson whose student is logged in to a class server."""
+    port = find_port()
+    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
+    with ClassServer(cloudflare, variables=variables) as server:
+        key = server.add_student("Ada", budget=BUDGET)
+        build(tmp_path / "site", write_lesson(tmp_path, *CELLS), class_server=server.url)
+        with serving(tmp_path / "site", port) as origin:
+            opened = LitePage(page, origin)
+            opened.open_lesson("live")
+            opened.run(LOGIN)
+            opened.answer("This site is", "y")
+            opened.answer("Key for", key)
+            opened.expect_output(LOGIN, "Logged in as Ada")
+            yield opened
+
+
+def test_stop_interrupts_the_answer_and_keeps_its_text(
+    lesson: LitePage, cloudflare: Standin
+) -> None:
+    cloudflare.switch(answer="word " * 400, tokens_per_second=SLOW)
+    page = lesson.page
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    lesson.run(FIRST)
+    lesson.expect_output(FIRST, "word word")
+    expect(stop).to_have_count(1)
+    stop.focus()
+    page.keyboard.press("Enter")
+    lesson.expect_output(FIRST, "Interrupted.")
+    expect(stop).to_have_count(0)
+    cloudflare.switch(tokens_per_second=FAST)
+    lesson.run(SECOND)
+    lesson.expect_output(SECOND, "neurons billed")
+    expect(stop).to_have_count(0)
+    lesson.run(LAST)
+    lesson.expect_output(LAST, "the Stop button below the running cell")
