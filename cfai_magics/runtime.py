@@ -26,8 +26,8 @@ def check_processes(feature: str) -> None:
 def sleep(seconds: float) -> None:
     """Wait a number of seconds. An interrupt ends the wait, also in a browser."""
     if IS_BROWSER:
-        from . import browser_stop
+        from . import browser_page
 
-        browser_stop.sleep(seconds)
+        browser_page.sleep(seconds)
     else:
         time.sleep(seconds)

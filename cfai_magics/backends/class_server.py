@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from .. import runtime
 from ..errors import (
     AccountNotFoundError,
     APIConnectionError,
@@ -35,15 +36,20 @@ KEY_PREFIX = "cfs_"
 KEY_PATTERN = re.compile(rf"{KEY_PREFIX}[\w-]{{43}}", re.ASCII)
 KEY_HINT = mark("Copy the whole key that your teacher gave you: cfs_ and 43 more characters.")
 EXAMPLE_URL = "https://class-server.example.workers.dev"
+# A browser does not say whether the network failed or the server does not allow the page.
+PAGE_HINT = mark(
+    "Check the network. If it works, ask your teacher whether ALLOWED_ORIGINS of the class server "
+    "has the address of this site."
+)
 TEACHER_HINT = mark("Ask your teacher: Cloudflare refused the account of the class server.")
 HINTS: Mapping[type[CfaiError], str] = {
     AuthenticationError: mark("Run %cfai login --class ADDRESS with the key from your teacher."),
     PermissionDeniedError: TEACHER_HINT,
     AccountNotFoundError: TEACHER_HINT,
     DailyQuotaError: mark("Continue after 00:00 UTC, or ask your teacher for more."),
-    APIConnectionError: mark(
-        "Check the network and the address of the class server, which %cfai status shows."
-    ),
+    APIConnectionError: PAGE_HINT
+    if runtime.IS_BROWSER
+    else mark("Check the network and the address of the class server, which %cfai status shows."),
     ResponseFormatError: mark(
         "%cfai status shows the address. Ask your teacher whether it is the one of the class."
     ),

@@ -48,7 +48,9 @@ class KeyringBackend(Protocol):
     `name` is translated when it is displayed.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name of the keyring."""
 
     def get(self) -> str | None:
         """Return the stored text, or None if nothing is stored. Raises StorageError on failure."""
@@ -113,6 +115,14 @@ class Keyring:
             raise StorageError(
                 _("The keyring did not delete the credentials"), _delete_entry_hint()
             ) from error
+
+
+def _create_keyring() -> KeyringBackend:
+    if not runtime.IS_BROWSER:
+        return Keyring()
+    from .page_keyring import PageKeyring
+
+    return PageKeyring()
 
 
 def _delete_entry_hint() -> str:
@@ -216,7 +226,7 @@ class CredentialStore:
         # The state folder of a browser is kept in IndexedDB; a key must end with the kernel.
         self._path = (KERNEL_MEMORY if runtime.IS_BROWSER else home) / FILE_NAME
         self._environ: Environment = get_environment(environ)
-        self._keyring = keyring or Keyring()
+        self._keyring = keyring or _create_keyring()
         self._keyring_error: StorageError | None = None  # raised when the keyring was last read
 
     @property
@@ -327,6 +337,8 @@ class CredentialStore:
             ) from None
 
     def _file_name(self) -> str:
+        if runtime.IS_BROWSER:
+            return _("the memory of this notebook's kernel")
         return _("the file {path}").format(path=self._path)
 
     def server_key(self, base_url: str) -> Secret:
@@ -401,6 +413,8 @@ class CredentialStore:
 
     def _describe_file(self) -> str:
         """Return the name of the file, with a note on who can read it."""
+        if runtime.IS_BROWSER:
+            return self._file_name()
         if (
             state_files.IS_POSIX
             and stat.S_IMODE(self._path.stat().st_mode) & state_files.OTHERS_MASK
@@ -447,6 +461,7 @@ class CredentialStore:
         try:
             if self._keyring.get() is None:
                 return []
+            place = _(self._keyring.name)
             self._keyring.delete()
             remaining = self._keyring.get()
         except StorageError as error:
@@ -461,7 +476,7 @@ class CredentialStore:
                 ),
                 _delete_entry_hint(),
             )
-        return [_("Removed from {place}.").format(place=_(self._keyring.name))]
+        return [_("Removed from {place}.").format(place=place)]
 
     def _delete_file(self) -> None:
         try:

@@ -57,12 +57,14 @@ class ClassPlan(NamedTuple):
         students: The students, each of whom gets a key.
         settings: Settings of the class, with the names of the class server.
         account_id: The account whose Workers AI answers; "" if it is not known.
+        origins: Origins of web pages that may call the class server.
     """
 
     name: str
     students: Sequence[NewStudent]
     settings: Mapping[str, Any]
     account_id: str
+    origins: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,7 @@ def _write_worker(folder: Path, plan: ClassPlan) -> None:
             "CLASS_NAME": plan.name,
             "CLOUDFLARE_ACCOUNT_ID": plan.account_id,
             "ADMIN_KEY_HASH": hash_key(admin_key),
+            "ALLOWED_ORIGINS": ", ".join(plan.origins),
         },
     )
     (folder / CONFIGURATION).write_text(configuration, encoding="utf-8")

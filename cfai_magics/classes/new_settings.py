@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
 from ..arguments import check_value, find_closest, format_suggestions
+from ..backends.addresses import is_loopback
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..pricing.catalog import find_model
@@ -16,6 +17,9 @@ from .roster import MAX_ANSWER_TOKENS, MAX_NEURONS, NewStudent
 DEFAULT_SHARE = 300.0  # as the class server
 DEFAULT_MAX_TOKENS = 2048  # as the class server
 MAX_SYSTEM_CHARS = 20_000  # as the class server
+SITE_PATTERN = re.compile(
+    r"(?P<origin>(?P<scheme>https?)://(?P<host>[a-z0-9.-]*[a-z0-9])(?::\d+)?)(?=[/?#]|\Z)"
+)
 TIME_ZONE_PATTERN = re.compile(r"[A-Za-z][\w+-]*(?:/[\w+-]+)*", re.ASCII)
 
 
@@ -89,6 +93,21 @@ def _check_time_zone(name: str) -> str:
     raise InvalidOptionError(
         _("{name!r} is not a time zone").format(name=name), f"{suggestion} {example}".lstrip()
     )
+
+
+def parse_origin(address: str) -> str:
+    """Return the origin of a site, such as https://name.github.io for a page below it.
+
+    Raises:
+        InvalidOptionError: The address is not that of a web page.
+    """
+    match = SITE_PATTERN.match(address.lower())
+    if not match or (match["scheme"] == "http" and not is_loopback(match["host"])):
+        raise InvalidOptionError(
+            _("{address} is not the address of a site").format(address=address),
+            _("Use an address such as https://NAME.github.io."),
+        )
+    return match["origin"]
 
 
 def warn_about_budget(students: Sequence[NewStudent], settings: Mapping[str, object]) -> list[str]:

@@ -28,6 +28,7 @@ from ..classes.folder import (
 from ..classes.handouts import render_handouts
 from ..classes.new_settings import (
     build_settings,
+    parse_origin,
     parse_share,
     resolve_models,
     warn_about_budget,
@@ -114,6 +115,13 @@ OPTIONS = (
         help=mark("with new: time zone of the hours of students (default: UTC)"),
     ),
     Option(
+        "--site",
+        nargs="+",
+        default=(),
+        metavar="ADDRESS",
+        help=mark("with new: sites with lessons in the browser that may use the class server"),
+    ),
+    Option(
         "--from",
         dest="start",
         default="",
@@ -144,7 +152,10 @@ OPTIONS = (
 
 # The options that an action uses, besides --class and --url.
 ACTION_OPTIONS: Mapping[str, Sequence[str]] = {
-    "new": ("students", "share", "budget", "models", "max_tokens", "system", "time_zone"),
+    "new": (
+        *("students", "share", "budget", "models", "max_tokens", "system", "time_zone"),
+        "site",
+    ),
     "keys": ("students", "output"),
     "usage": ("start", "end", "csv"),
     "share": (),
@@ -210,7 +221,8 @@ def _create(frontend: Frontend, options: Namespace) -> str:
     settings = build_settings(options, frontend.session.catalog(), notes)
     students = _read_students(frontend, options)
     account_id = _find_account_id(frontend.session)
-    path = create_class(Path.cwd(), ClassPlan(name, students, settings, account_id))
+    origins = [parse_origin(address) for address in options.site]
+    path = create_class(Path.cwd(), ClassPlan(name, students, settings, account_id, origins))
     notes = [*warn_about_budget(students, settings), *notes]
     return "\n".join([*_format_next_steps(path.name, len(students), account_id), *notes])
 

@@ -68,6 +68,14 @@ def run(frontend: Frontend, options: Namespace) -> str:
         return _use_class_server(frontend, class_url)
     if options.server:
         return _use_server(frontend, options.server)
+    if runtime.IS_BROWSER:
+        raise SetupError(
+            _("This site has no class server, so it answers only from recordings"),
+            _(
+                "Your teacher can add one to the site. %cfai login --class ADDRESS uses one that "
+                "allows this site."
+            ),
+        )
     if options.file:
         result = _log_in(frontend, _read_credentials(options.file))
     else:
@@ -217,12 +225,26 @@ def _log_in_to_class(frontend: Frontend, server: ClassServer) -> tuple[str, floa
             ClassCredentials(server, key, _("the prompt")),
             lambda *what: frontend.print(format_retry_message(*what)),
         )
+        if runtime.IS_BROWSER:
+            _choose_storage(frontend)
         stored_in = backend.credential_store.save_class_key(server.url, key)
-        if runtime.IS_BROWSER:  # where files are in the memory of the kernel
-            stored_in = _("the memory of this notebook's kernel, until it ends")
         return status.name, status.budget, status.spent, stored_in
 
     return _read_until_valid(frontend, log_in_to_class, CLASS_KEY_HINT)
+
+
+def _choose_storage(frontend: Frontend) -> None:
+    """Ask whether the browser keeps the key after its tab is closed."""
+    from ..backends.page_keyring import choose_to_keep
+    from ..browser_page import get_page
+
+    page = get_page()
+    if page is not None and page.wait():
+        question = _(
+            "Keep the key in this browser after you close the tab, until %cfai logout? Answer no "
+            "if others use this computer."
+        )
+        choose_to_keep(keep=frontend.confirm(question))
 
 
 def _select_server(frontend: Frontend, addresses: dict[str, str]) -> None:

@@ -109,7 +109,7 @@ def _browser_rows(home: Path) -> list[Row]:
     """Return the rows for the storage and the requests of a browser, or an empty list."""
     if not runtime.IS_BROWSER:
         return []
-    from ..browser_stop import has_stop_button
+    from ..browser_page import has_stop_button
     from ..browser_storage import is_mounted
     from ..workers_ai.fetch import DEADLINE, is_streaming
 

@@ -267,23 +267,24 @@ class LabComm(forks.ChildForkHook):
         comm.on_close(lambda _message: self._on_close())
         get_comm_manager().register_comm(comm)
         self._comm = comm
-        self._send({"type": "hello", **self._open_stop_channel()})
+        self._send({"type": "hello", **self._open_channel()})
 
-    def _open_stop_channel(self) -> dict[str, str]:
-        """Return a dict with the BroadcastChannel that stops requests in a browser, if any."""
+    def _open_channel(self) -> dict[str, str]:
+        """Return a dict with the BroadcastChannel of a kernel in the browser, or an empty one."""
         if not runtime.IS_BROWSER:
             return {}
-        from ..browser_stop import open_channel
+        from ..browser_page import open_page
 
-        name = open_channel(lambda is_active: self._send({"type": "active", "active": is_active}))
-        return {"stop": name} if name else {}
+        return {
+            "channel": open_page(lambda active: self._send({"type": "active", "active": active}))
+        }
 
     def close(self) -> None:
         """Close the comm and stop watching the session. Closing it again has no effect."""
         if runtime.IS_BROWSER:
-            from ..browser_stop import close_channel
+            from ..browser_page import close_page
 
-            close_channel()
+            close_page()
         comm = self._comm
         self._on_close()
         if comm is not None:

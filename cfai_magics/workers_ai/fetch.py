@@ -15,7 +15,7 @@ import httpx
 import js
 from pyodide.ffi import JsException, can_run_sync, run_sync, to_js
 
-from ..browser_stop import add_request, has_stop_button, remove_request
+from ..browser_page import add_request, has_stop_button, remove_request
 from ..errors import APITimeoutError, InvalidOptionError
 from ..i18n import _
 from .endpoints import is_cloudflare_url

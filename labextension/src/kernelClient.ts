@@ -11,6 +11,7 @@ import {
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
+import { BrowserKernel } from './browserKernel';
 import { parseMessage } from './parseMessage';
 import { FromKernel, IRequests, IState, VERSION } from './protocol';
 
@@ -51,7 +52,7 @@ export class KernelClient implements IDisposable {
 
   /** End what the kernel waits for, as an interrupt does. */
   stop(): void {
-    this._stopChannel?.postMessage('stop');
+    this._browserKernel?.stop();
   }
 
   /** Request the state of the kernel, now and after each change, and send the language. */
@@ -91,7 +92,7 @@ export class KernelClient implements IDisposable {
     this._isDisposed = true;
     this._isActive = false;
     this._state = null;
-    this._stopChannel?.close();
+    this._browserKernel?.dispose();
     this._pending.forEach(reply =>
       reply.reject(
         new KernelRequestError(
@@ -112,9 +113,11 @@ export class KernelClient implements IDisposable {
       this._isActive = message.active;
       this._changed.emit();
     } else if (message.type === 'hello') {
-      if (message.stop !== undefined) {
-        this._openStopChannel(message.stop);
-      }
+      this._browserKernel?.dispose();
+      this._browserKernel =
+        message.channel === undefined
+          ? null
+          : new BrowserKernel(message.channel);
     } else {
       const reply = this._pending.get(message.id);
       this._pending.delete(message.id);
@@ -126,19 +129,12 @@ export class KernelClient implements IDisposable {
     }
   }
 
-  /** Tell the kernel that this page can stop it. */
-  private _openStopChannel(name: string): void {
-    this._stopChannel?.close();
-    this._stopChannel = new BroadcastChannel(name);
-    this._stopChannel.postMessage('ready');
-  }
-
   private readonly _pending = new Map<string, PromiseDelegate<object>>();
   private readonly _changed = new Signal<this, void>(this);
   private _isActive = false;
   private _isDisposed = false;
   private _state: IState | null = null;
-  private _stopChannel: BroadcastChannel | null = null;
+  private _browserKernel: BrowserKernel | null = null;
   private _hasWarned = false;
 }
 

@@ -38,7 +38,7 @@ const texts = (value: PartialJSONObject, ...names: string[]): boolean =>
   names.every(name => isText(value[name]));
 
 const CHECKS: Readonly<Record<string, Check | undefined>> = {
-  hello: ({ stop }) => stop === undefined || isText(stop),
+  hello: ({ channel }) => channel === undefined || isText(channel),
   active: ({ active }) => typeof active === 'boolean',
   state: ({ payer, model, day }) =>
     isText(payer) &&

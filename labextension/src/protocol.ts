@@ -127,14 +127,30 @@ export interface IErrorReply {
 
 export interface IHello {
   readonly type: 'hello';
-  /** Name of the BroadcastChannel that stops requests; only of kernels in the browser. */
-  readonly stop?: string;
+  /** The BroadcastChannel of a kernel in the browser; other kernels do not send it. */
+  readonly channel?: string;
 }
 
 export interface IActive {
   readonly type: 'active';
   /** Whether the kernel waits for something that the page can stop. */
   readonly active: boolean;
+}
+
+/** Messages to a kernel in the browser, over its BroadcastChannel. */
+export type ToBrowserKernel =
+  | {
+      readonly type: 'ready';
+      readonly credentials: string | null;
+      readonly keep: boolean;
+    }
+  | { readonly type: 'stop' };
+
+/** The message of a kernel in the browser, over its BroadcastChannel. */
+export interface ISaveCredentials {
+  readonly type: 'save';
+  readonly credentials: string | null;
+  readonly keep: boolean;
 }
 
 export type FromKernel = IHello | IActive | IState | IReply | IErrorReply;

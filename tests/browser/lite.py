@@ -72,9 +72,9 @@ def find_port() -> int:
     return port
 
 
-def write_lesson(folder: Path, *cells: str) -> Path:
-    """Write a lesson with these code cells, live.ipynb, and return its path."""
-    path = folder / "live.ipynb"
+def write_lesson(folder: Path, *cells: str, name: str = "live") -> Path:
+    """Write a lesson with these code cells, and return its path."""
+    path = folder / f"{name}.ipynb"
     code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     content = {
         "cells": [{**code, "id": f"c{i}", "source": cell} for i, cell in enumerate(cells)],

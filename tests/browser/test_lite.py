@@ -86,6 +86,7 @@ def test_a_class_server_answers_until_the_budget_is_used_up(
             lesson.run(1)
             lesson.answer(f"This site is 127.0.0.1:{port}", "y")
             lesson.answer("Key for", key)
+            lesson.answer("Keep the key in this browser", "n")
             lesson.expect_output(1, "Logged in as Ada")
             lesson.run(2)
             lesson.expect_output(2, "You asked: Hello")

@@ -38,6 +38,7 @@ def lesson(page: Page, tmp_path: Path, cloudflare: Standin) -> Iterator[LitePage
             opened.run(LOGIN)
             opened.answer("This site is", "y")
             opened.answer("Key for", key)
+            opened.answer("Keep the key in this browser", "n")
             opened.expect_output(LOGIN, "Logged in as Ada")
             yield opened
 

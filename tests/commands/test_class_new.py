@@ -222,3 +222,26 @@ def test_a_failure_leaves_no_folder(
     with pytest.raises(CfaiError, match="can't be written: No space left on device"):
         new("physics1", "--students", "names.csv")
     assert [path.name for path in tmp_path.iterdir() if "physics1" in path.name] == []
+
+
+def test_sites_may_call_the_class_server(new: Run, tmp_path: Path) -> None:
+    sites = ("https://Teacher.github.io/lessons/lab/index.html?path=a", "http://127.0.0.1:8000")
+    new("physics1", "--students", "names.csv", "--site", *sites)
+    variables = configuration(tmp_path / "physics1")["vars"]
+    assert isinstance(variables, dict)
+    assert variables["ALLOWED_ORIGINS"] == "https://teacher.github.io, http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("teacher.github.io", "http://teacher.github.io", "*", "https://", "ftp://a.example"),
+        *("https://name:secret@a.example", "https://a b.example", "file:///tmp/site", ""),
+    ],
+)
+def test_an_address_that_is_not_a_site_creates_nothing(
+    address: str, new: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(CfaiError, match="is not the address of a site"):
+        new("physics1", "--students", "names.csv", "--site", address)
+    assert not (tmp_path / "physics1").exists()
