@@ -184,13 +184,13 @@ def test_parallel_requests_are_refused_together(cloudflare: Standin, path: Path)
         cloudflare.switch(answer=ANSWER, logprobs=False)
         requests = [session.build_request(HI, probs=1, seed=seed) for seed in range(3)]
         with session.parallel(requests) as streams:
-            assert any(isinstance(event, Finished) for _, event in streams)
+            assert sum(isinstance(event, Finished) for _, event in streams) == 3
         others = [session.build_request(HI, probs=2, seed=seed) for seed in range(3)]
         with pytest.raises(InvalidOptionError, match="returned no token probabilities at"):
             session.parallel(others)
         assert len(cloudflare.requests) == 3
         with session.parallel(others) as streams:
-            assert any(isinstance(event, Finished) for _, event in streams)
+            assert sum(isinstance(event, Finished) for _, event in streams) == 3
 
 
 def test_reasoning_has_no_tokens(cloudflare: Standin, recorder: Session) -> None:
