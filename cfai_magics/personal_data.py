@@ -85,6 +85,15 @@ ROW_PATTERN = re.compile(
     r"[ ]{2,}| [-–—] ?| \((?=[^)\n]*\)$)|(?<=[\u4e00-\u9fff]) )(?P<grade>[^\n]{1,16}?)\)?[ \t]*$",
     re.MULTILINE,
 )
+# ("Ada Lovelace", 1.7), an item of a list of Python or JSON.
+TUPLE_PATTERN = re.compile(
+    rf"[(\[]\s?[\"'](?P<name>{LATIN_NAME})[\"'],\s?[\"']?(?P<grade>[^\s\"',)\]]{{1,16}})[\"']?\s?[)\]]"
+)
+# Name: Ada Lovelace, Grade: 1.7 on one line or on two.
+RECORD_PATTERN = re.compile(
+    rf"\b(?P<name_key>[^\W\d]\w{{1,20}})[ \t]?[:：=][ \t]?(?P<name>{LATIN_NAME})[ \t]*[,;，；|\n]"
+    r"[ \t]*(?P<grade_key>[^\W\d]\w{0,20})[ \t]?[:：=][ \t]?(?P<grade>[^\s;，；|]{1,16})"
+)
 PARTICLES = frozenset("von van de der den del da di du la le bin ibn al el zu zur ter".split())
 # Words of labels of measurements and of versions, which are written like names.
 NO_NAME_WORDS = frozenset(
@@ -107,10 +116,14 @@ NO_NAME_WORDS = frozenset(
     abstand alter anzahl aufgabe beispiel dauer dichte durchschnitt fehler fläche frage gesamt
     geschwindigkeit gewicht größe höhe kapitel klasse klausur kraft länge leistung mittelwert
     nummer punkte seite spannung summe tabelle temperatur umfang volumen wert winkel zahl zeit
+    bayes boosting classifier decision forest gradient machine naive nearest neighbor neighbors
+    network neural regressor support tree trees
     acid carbon chloride copper gold hydrogen iron lead magnesium nitrogen oxide oxygen potassium
     silver sodium sulfate sulfur water zinc
     """.split()
 )
+# Words above that are also first names, and so part of a full name next to a grade.
+FIRST_NAMES = frozenset(("april", "august", "june", "max", "may"))
 CAMEL_CASE_PATTERN = re.compile(r"(?<!\bMc)(?<!\bMac)(?<=[a-z])[A-Z]")
 MAX_POINTS = 200
 MIN_TABLE_COLUMNS = 2
@@ -184,17 +197,17 @@ def _iter_phone_numbers(text: str) -> Iterator[str]:
 
 
 def _find_graded_names(text: str, label: str) -> set[str]:
-    """Return the names with a grade in tables, objects of JSON, pairs and lines."""
+    """Return the names with a grade in tables, objects of JSON, records, pairs and lines."""
     words = label.replace("_", " ")
     has_grade_word = bool(GRADE_WORD_PATTERN.search(f"{words} {text}"))
-    names = {*_iter_table_names(text), *_iter_object_names(text)}
+    names = {*_iter_table_names(text), *_iter_object_names(text), *_iter_record_names(text)}
     single_names = set()
-    for pattern in (PAIR_PATTERN, ROW_PATTERN):
+    for pattern in (PAIR_PATTERN, ROW_PATTERN, TUPLE_PATTERN):
         for match in pattern.finditer(text):
             name = match["name"]
             if not _is_grade(match["grade"], needs_format=not has_grade_word):
                 continue
-            if _is_full_name(name):
+            if _is_full_name(name, is_graded=has_grade_word):
                 names.add(name)
             elif has_grade_word or match["grade"].endswith("分"):
                 is_chinese = CHINESE_NAME_PATTERN.fullmatch(name)
@@ -220,7 +233,9 @@ def _iter_table_names(text: str) -> Iterator[str]:
         if min(name_columns + grade_columns) < -len(cells):
             continue
         name = " ".join(cells[column] for column in name_columns)
-        if _is_name(name) and any(_is_grade(cells[column]) for column in grade_columns):
+        if _is_name(name, is_graded=True) and any(
+            _is_grade(cells[column]) for column in grade_columns
+        ):
             yield name
 
 
@@ -262,26 +277,43 @@ def _iter_object_names(text: str) -> Iterator[str]:
             continue
         if any(entry["list"] is None and _is_grade(_get_value(entry)) for entry in grades):
             name = " ".join(map(_get_value, names))
-            if _is_name(name):
+            if _is_name(name, is_graded=True):
                 yield name
         elif any(entry["list"] for entry in grades):
             for quoted in QUOTED_PATTERN.finditer(names[0]["list"] or ""):
                 name = quoted[1] or quoted[2] or ""
-                if _is_name(name):
+                if _is_name(name, is_graded=True):
                     yield name
+
+
+def _iter_record_names(text: str) -> Iterator[str]:
+    """Yield the names in records with a name key and then a grade key."""
+    for match in RECORD_PATTERN.finditer(text):
+        if (
+            _is_name_header(match["name_key"])
+            and _is_grade_header(match["grade_key"])
+            and _is_grade(match["grade"].rstrip(","))
+            and _is_name(match["name"], is_graded=True)
+        ):
+            yield match["name"]
 
 
 def _get_value(entry: re.Match[str]) -> str:
     return entry["double"] or entry["single"] or entry["bare"] or ""
 
 
-def _is_name(text: str) -> bool:
-    """Return whether the text may be a name, which can be a first name only."""
+def _is_name(text: str, *, is_graded: bool = False) -> bool:
+    """Return whether the text may be a name, which can be a first name only.
+
+    If `is_graded` is true, other words say that the number next to it is a grade.
+    """
     if CHINESE_NAME_PATTERN.fullmatch(text):
         return True
     if not re.fullmatch(LATIN_NAME, text):
         return False
     words = [word.strip(",") for word in text.split() if word not in PARTICLES]
+    if is_graded and len(words) > 1 and words[0].lower() in FIRST_NAMES and words[0].istitle():
+        del words[0]
     is_long = sum(map(len, words)) >= MIN_NAME_CHARS and any(len(word) > 1 for word in words)
     return is_long and all(map(_is_name_word, words))
 
@@ -297,8 +329,9 @@ def _is_name_word(word: str) -> bool:
     )
 
 
-def _is_full_name(text: str) -> bool:
-    return len([word for word in text.split() if word not in PARTICLES]) > 1 and _is_name(text)
+def _is_full_name(text: str, *, is_graded: bool) -> bool:
+    words = [word for word in text.split() if word not in PARTICLES]
+    return len(words) > 1 and _is_name(text, is_graded=is_graded)
 
 
 def _is_grade(text: str, *, needs_format: bool = False) -> bool:

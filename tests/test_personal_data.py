@@ -67,6 +67,12 @@ def test_email_addresses_are_counted_once(text: str, count: int) -> None:
         pytest.param('[{"name": "Ada", "grade": 1.7, "id": 3}]', 1, id="records"),
         pytest.param("[{'姓名': '张三', '成绩': 92}]", 1, id="Chinese records"),
         pytest.param('{"name": ["Ada", "Alan"], "points": [12, 9]}', 2, id="columns"),
+        pytest.param("Exam: [('Ada Lovelace', 87), ('Alan Turing', 92)]", 2, id="tuples"),
+        pytest.param("Name: Ada Lovelace, Grade: 1.7\n", 1, id="record on a line"),
+        pytest.param("Name: Ada\nNote: 2,3\n\nName: Alan\nNote: 1,0", 2, id="record on two lines"),
+        pytest.param("姓名：张三，成绩：92", 1, id="Chinese record on a line"),
+        pytest.param("Name,Note\nMax Huber,1\nApril Ludgate,2\n", 2, id="names that are words"),
+        pytest.param("Klausur\nMax Huber: 1,7", 1, id="pair with a name that is a word"),
         pytest.param('[{"first_name": "Ada", "last_name": "Lovelace", "grade": "A"}', 1, id="cut"),
     ],
 )
@@ -128,6 +134,11 @@ def test_other_secrets_are_counted(text: str) -> None:
     [
         "",
         "What is a neuron?",
+        # results of models
+        "Random Forest: 93%\nDecision Tree: 91%\nGradient Boosting: 95 %",
+        "Name: Nearest Neighbors, Score: 91",
+        "model = {'name': 'resnet'}; name=resnet, score=91",
+        "Max Pooling: 91 %\nMax Iterations: 1.5",
         # code
         "@app.route('/users')\ndef show(name: str, grade: float = 1.7) -> None: ...",
         "@property\n@functools.cache",
@@ -192,7 +203,23 @@ def test_counts_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a.", "@", "A b ", "Ada ", "+1 ", "{'a': ", "| ", "Ab-", "Ab, ", "Tel 1 ", "张"]
+    "piece",
+    [
+        "('Ab ",
+        "a",
+        "a.",
+        "@",
+        "A b ",
+        "Ada ",
+        "+1 ",
+        "{'a': ",
+        "| ",
+        "Ab-",
+        "Ab, ",
+        "Tel 1 ",
+        "张",
+        "name: A ",
+    ],
 )
 def test_long_text_without_personal_data_is_searched_completely(piece: str) -> None:
     assert find_personal_data(piece * 20_000) == {}

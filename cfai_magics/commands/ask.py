@@ -144,6 +144,8 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
         request, full_prompt = tool_loop.with_tools(request, full_prompt)
     if "{{" in prompt and not options.dry_run:
         _check_sent_values(frontend, prompt, full_prompt, [request], [target])
+    if options.probs is not None and not options.dry_run:
+        session.probabilities.check([request], [target])
     return ChatRun(
         frontend,
         output_format,
@@ -236,6 +238,8 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
     requests = build_requests(session.settings, options, full_prompt, variants, targets)
     if "{{" in prompt and not options.dry_run:
         _check_sent_values(frontend, prompt, full_prompt, requests, targets)
+    if options.probs is not None and not options.dry_run:
+        session.probabilities.check(requests, targets)
     return Comparison(
         frontend,
         output_format,

@@ -34,8 +34,9 @@ LABELS = {  # labels for cost bases and statuses; other values are shown unchang
     "refused": mark("refused"),
     "reserved": mark("reserved"),
 }
-# Spreadsheet programs could treat a CSV cell that starts with this pattern as a formula.
-FORMULA_PATTERN = re.compile(r"[=+\-\t\r]|@(?![\w-]+/[\w./-]+$)")
+# Spreadsheet programs could treat a CSV cell that starts with this pattern as a formula. Some
+# remove spaces at the start, and read wide characters like narrow ones.
+FORMULA_PATTERN = re.compile(r"\s*(?:[=+\-＝＋－＠]|@(?![\w-]+/[\w./-]+$))|[\t\r\n]")  # noqa: RUF001
 
 CSV_COLUMNS = (
     *("date", "model", "task", "tokens_in", "tokens_out", "neurons", "basis", "ended", "request"),

@@ -347,6 +347,10 @@ class CallResolver:
         recorded_request = _fingerprint(request, target)
         return self._recorder.has_recording(recorded_request, self._recorder.record_mode)
 
+    def get_fingerprint(self, request: Request, target: Target) -> str:
+        """Return the fingerprint of a chat request to a target."""
+        return _fingerprint(request, target).fingerprint
+
     def is_task_recorded(
         self, model: str, payload: Payload, send_kwargs: Mapping[str, Any]
     ) -> bool:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
     from .parallel import BudgetPool, ParallelStreams, ReportRetry
+    from .probabilities import ProbabilityMemory
     from .task_calls import TaskCalls
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
@@ -114,6 +115,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         )
         self.resources: dict[str, Resource] = {}
         self.warned_prompts: set[int] = set()  # hashes of prompts with apparent personal data
+        self._probabilities: ProbabilityMemory | None = None
         settings.observe(self._on_setting_changed)
         self._wall_clock = wall_clock
         self._clock = clock
@@ -201,6 +203,17 @@ class Session(forks.ChildForkHook, Unpicklable):
         return self.class_usage()
 
     # --- calls
+
+    @property
+    def probabilities(self) -> "ProbabilityMemory":
+        """The models that returned token probabilities in this session, or did not."""
+        if self._probabilities is None:
+            from .probabilities import ProbabilityMemory
+
+            self._probabilities = ProbabilityMemory(
+                self.resolver, self.backend.account_or_empty, self.now
+            )
+        return self._probabilities
 
     def build_request(  # noqa: PLR0913 - one argument per field, for tab completion
         self,
@@ -297,8 +310,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         """
         require_request(request)
         target = self.find_target(request.model)
+        request = _with_full_name(request, target)
+        if request.extra and pool is None:
+            self.probabilities.check([request], [target])
         return self.open_stream(
-            _with_full_name(request, target),
+            request,
             target,
             on_retry,
             max_neurons=max_neurons,
@@ -377,6 +393,8 @@ class Session(forks.ChildForkHook, Unpicklable):
         request_list = list(map(_with_full_name, request_list, targets))
         clients = ClientGroup(self.backend)
         origin = CallOrigin(clients, self.recorder.record_mode)
+        if any(request.extra for request in request_list):
+            self.probabilities.check(request_list, targets)
         calls = []
         for request, target in zip(request_list, targets, strict=True):
             self.check_course_policy(request, target)
@@ -418,6 +436,8 @@ class Session(forks.ChildForkHook, Unpicklable):
         builder = AnswerBuilder(
             request, self._clock, is_local=call.is_local, provenance=call.provenance
         )
+        if request.extra:
+            self.probabilities.watch(request, call, builder, reservation)
 
         def send(max_tokens: int) -> "ChatStream":
             body = call.body

@@ -175,6 +175,16 @@ class AnswerBuilder:
         """Whether a token of the text or reasoning has been received."""
         return self.first_token_seconds is not None
 
+    @property
+    def has_text(self) -> bool:
+        """Whether text of the answer has been received."""
+        return any(self._texts)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens with probabilities have been received."""
+        return bool(self._tokens)
+
     def estimate_usage(self) -> Usage:
         """Return the usage, with tokens estimated from the prompt and the text received so far."""
         if self._prompt_tokens is None:  # estimated once, because images are decoded

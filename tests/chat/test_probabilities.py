@@ -94,6 +94,20 @@ def test_the_format_of_the_settings_counts(kernel: Kernel, cloudflare: Standin) 
     assert kernel.run("%%cfai --probs 1 --plain\nName a river.").text.startswith("The Rhine.")
 
 
+@pytest.mark.parametrize("words", ["--probs 2", "--probs 3 -n 2", "--probs 4 -c"])
+def test_a_model_that_returned_none_is_asked_again_only_on_purpose(
+    kernel: Kernel, cloudflare: Standin, words: str
+) -> None:
+    cloudflare.switch(logprobs=False)
+    kernel.run("%%cfai --probs 1\nName a river.")
+    count = len(cloudflare.requests)
+    cell = f"%%cfai {words}\nName a river."
+    assert "returned no token probabilities at" in kernel.run(cell).traceback[0]
+    assert len(cloudflare.requests) == count
+    cloudflare.switch(logprobs=True)
+    assert 'class="cfai-tokens"' in kernel.run(cell).mime("text/html")[0]
+
+
 def test_a_dry_run_shows_the_fields(kernel: Kernel, cloudflare: Standin) -> None:
     text = kernel.run("%%cfai --probs 4 --dry-run\nName a river.").text
     request = json.loads(text.partition("\n\n")[0])

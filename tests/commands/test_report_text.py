@@ -339,7 +339,9 @@ def test_hostile_texts_stay_text_in_all_files(
     assert "</pre><script>alert(1)</script>" in row["answer"]
 
 
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1"])
+@pytest.mark.parametrize(
+    "text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", " =1", "\uff1d1", "\uff201"]
+)
 def test_no_cell_of_the_csv_is_a_formula(
     report: Report, recorder: Session, notebook: Path, text: str
 ) -> None:
@@ -349,7 +351,8 @@ def test_no_cell_of_the_csv_is_a_formula(
     write(notebook, cell(text, output))
     report()
     (row,) = rows(notebook)
-    assert all(not value.startswith(("=", "+", "-", "@", "\t")) for value in row.values())
+    signs = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff20")
+    assert all(not value.lstrip(" ").startswith(signs) for value in row.values())
     assert row["answer"] == f"'{text}"
 
 

@@ -1,14 +1,16 @@
 """The probabilities of tokens are requested, recorded and replayed."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cfai_magics.errors import InvalidOptionError, NotRecordedError
 from cfai_magics.replay.interaction import CorruptLineError, parse_line
+from cfai_magics.session.parallel import Finished
 from cfai_magics.session.session import Session
-from tests.replay.sessions import ask, lines, replaying
+from tests.replay.sessions import HI, OCTOBER_12, ask, lines, recording, replaying
 from tests.standin import Standin
 
 ANSWER = "Rayleigh scattering."
@@ -119,6 +121,76 @@ def test_a_model_without_probabilities_is_named_with_one_that_has_them(
         "gemma-4-26b-a4b-it returned no token probabilities. The local model of %cfai local does.",
     )
     assert ask(recorder).notes == ()
+
+
+def test_a_model_that_returned_none_is_reported_before_the_next_request(
+    cloudflare: Standin, path: Path
+) -> None:
+    with recording(cloudflare, path, "off") as session:
+        cloudflare.switch(answer=ANSWER)
+        ask(session, model="llama-3.2-3b-instruct", probs=1)
+        cloudflare.switch(answer=ANSWER, logprobs=False)
+        ask(session, probs=1)
+        time = datetime.fromtimestamp(OCTOBER_12, UTC).astimezone()
+        with pytest.raises(InvalidOptionError) as refused:
+            ask(session, "Why?", probs=1)
+        assert str(refused.value) == (
+            f"gemma-4-26b-a4b-it returned no token probabilities at {time:%H:%M}.\n"
+            "Nothing was sent. Run the cell again to ask the model anyway, or remove --probs. "
+            "Models that returned them in this session: llama-3.2-3b-instruct."
+        )
+        assert len(cloudflare.requests) == 2
+        cloudflare.switch(answer=ANSWER, logprobs=True)
+        assert ask(session, "Why?", probs=1).tokens
+        assert ask(session, "Why not?", probs=1).tokens
+
+
+@pytest.mark.parametrize("model", ["flux-1-schnell", "m2m100-1.2b", "whisper"])
+def test_a_model_for_another_task_is_refused_before_the_request(
+    cloudflare: Standin, recorder: Session, model: str
+) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidOptionError, match=f"{model} returns no token probabilities"):
+            ask(recorder, model=model, probs=1)
+    assert cloudflare.requests == ()
+
+
+@pytest.mark.parametrize("kind", ["other model", "no probabilities", "recorded"])
+def test_only_live_requests_for_probabilities_to_that_model_are_refused(
+    cloudflare: Standin, recorder: Session, kind: str
+) -> None:
+    cloudflare.switch(answer=ANSWER, logprobs=False)
+    ask(recorder, probs=1)
+    if kind == "recorded":
+        assert ask(recorder, probs=1).text == ANSWER
+    elif kind == "no probabilities":
+        assert ask(recorder).text == ANSWER
+    else:
+        assert ask(recorder, model="llama-3.2-3b-instruct", probs=1).text == ANSWER
+
+
+def test_an_answer_without_text_says_nothing_about_the_model(
+    cloudflare: Standin, path: Path
+) -> None:
+    with recording(cloudflare, path, "off") as session:
+        cloudflare.switch(answer="", logprobs=False)
+        ask(session, probs=1)
+        ask(session, "Why?", probs=1)
+    assert len(cloudflare.requests) == 2
+
+
+def test_parallel_requests_are_refused_together(cloudflare: Standin, path: Path) -> None:
+    with recording(cloudflare, path, "off") as session:
+        cloudflare.switch(answer=ANSWER, logprobs=False)
+        requests = [session.build_request(HI, probs=1, seed=seed) for seed in range(3)]
+        with session.parallel(requests) as streams:
+            assert sum(isinstance(event, Finished) for _, event in streams) == 3
+        others = [session.build_request(HI, probs=2, seed=seed) for seed in range(3)]
+        with pytest.raises(InvalidOptionError, match="returned no token probabilities at"):
+            session.parallel(others)
+        assert len(cloudflare.requests) == 3
+        with session.parallel(others) as streams:
+            assert sum(isinstance(event, Finished) for _, event in streams) == 3
 
 
 def test_reasoning_has_no_tokens(cloudflare: Standin, recorder: Session) -> None:
