@@ -137,7 +137,7 @@ def choose_in_palette(page: Page, label: str) -> None:
     for _ in range(TRIES):
         page.keyboard.press("Control+Shift+C")
         try:
-            page.get_by_role("textbox", name="SEARCH").fill(label, timeout=SHORT)
+            page.get_by_role("textbox", name="SEARCH", exact=True).fill(label, timeout=SHORT)
             page.get_by_role("menuitem", name=label).click(timeout=SHORT)
         except NotShown:
             page.keyboard.press("Escape")
