@@ -1,8 +1,12 @@
 """Load and unload the IPython extension."""
 
+import sys
+
 from IPython.core.interactiveshell import InteractiveShell
 
 from .. import runtime
+from ..i18n import _
+from ..output import write_text
 from ..settings import get_home_folder, load_settings
 from . import input_transforms
 from .completion import CfaiMatcher
@@ -43,10 +47,17 @@ def load(shell: InteractiveShell) -> None:
 
 
 def save_browser_storage(_result: object) -> None:
-    """Save the state folder in the browser after each cell."""
-    from ..browser_storage import save
+    """Save the state folder in the browser after each cell. Warn once if the browser refuses."""
+    from ..browser_storage import save, take_failure
 
     save()
+    reason = take_failure()
+    if reason:
+        warning = _(
+            "This browser does not keep the ledger and the settings ({reason}), so they are lost "
+            "when the kernel ends. Common causes are a private window and a full storage."
+        )
+        write_text(sys.stdout, warning.format(reason=reason) + "\n")
 
 
 def unload(shell: InteractiveShell) -> None:

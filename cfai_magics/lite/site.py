@@ -78,7 +78,8 @@ def build_site(
         packages = folder / "packages"
         names = _collect_packages(lessons, own_wheel, packages, pyodide)
         report(_("Building the site …"))
-        _run_jupyterlite(folder, lessons, own_wheel, _kernel_settings(names, environment), pyodide)
+        kernel_settings = _kernel_settings(names, environment, pyodide)
+        _run_jupyterlite(folder, lessons, own_wheel, kernel_settings, pyodide)
         shutil.copytree(packages, folder / "site" / PACKAGES_DIR)
         _serve_recordings_as_text(folder / "site")
         _replace_folder(folder / "site", output)
@@ -155,13 +156,20 @@ def _extension_folder(name: str) -> Path:
     return Path(sysconfig.get_path("data"), "share", "jupyter", "labextensions", name)
 
 
-def _kernel_settings(names: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, Any]:
+def _kernel_settings(
+    names: Sequence[str], environment: Mapping[str, str], pyodide: Path | None
+) -> Mapping[str, Any]:
+    from jupyterlite_pyodide_kernel.constants import PYODIDE_CDN_URL
+
+    # JupyterLite itself sets the address of a copy in the site. The page checks the address.
+    address = {} if pyodide else {"pyodideUrl": f"{PYODIDE_CDN_URL}/{PYODIDE_FILES[0]}"}
     return {
+        **address,
         "loadPyodideOptions": {
             "env": environment,
             "lockFileURL": f"./{PACKAGES_DIR}/{LOCK_NAME}",
             "packages": names,
-        }
+        },
     }
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import forks
+from .. import forks, runtime
 from ..backends.selector import WrapTransport
 from ..errors import (
     MissingCredentialsError,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .cassette import Cassette
     from .contents import Contents
 
+PAGE_HINT = mark(
+    "Nothing was sent. In the browser, other questions need a class server (%cfai login) and "
+    "%cfai replay auto."
+)
 LOCKED_HINT = mark(
     "Nothing was sent. cfai.toml allows only recorded answers: ask a recorded question, or ask "
     "the author of the course to record this one."
@@ -288,6 +292,8 @@ class Recorder(forks.ChildForkHook):
         hint = NotRecordedError.default_hint
         if self.mode_resolver.is_locked:
             hint = LOCKED_HINT
+        elif runtime.IS_BROWSER:
+            hint = PAGE_HINT
         return NotRecordedError(
             _("This request is not recorded; {reason}").format(reason=miss_reason),
             f"{_(hint)}{corruption_note}",

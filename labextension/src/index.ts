@@ -16,6 +16,7 @@ import meter from './meter/plugin';
 import modelPicker from './model-picker/plugin';
 import palette from './palette/plugin';
 import panel from './panel/plugin';
+import site from './site/plugin';
 import stop from './stop/plugin';
 
 /**
@@ -69,6 +70,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   palette,
   panel,
   settingsTranslation,
+  site,
   stop
 ];
 

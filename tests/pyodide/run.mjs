@@ -1,7 +1,7 @@
 // Run pytest inside Pyodide: `node run.mjs PACKAGES REPOSITORY ARGUMENT…`.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { IDBKeyRange, indexedDB } from 'fake-indexeddb';
+import { IDBKeyRange, IDBObjectStore, indexedDB } from 'fake-indexeddb';
 import { loadPyodide } from 'pyodide';
 
 import { SyncRequest } from './sync_request.mjs';
@@ -29,7 +29,7 @@ if (!('Suspending' in WebAssembly) && process.execArgv.length === 0) {
 const [packages, repository, ...options] = process.argv.slice(2);
 globalThis.XMLHttpRequest = SyncRequest;
 // Pyodide uses the global names of browsers.
-Object.assign(globalThis, { indexedDB, IDBKeyRange });
+Object.assign(globalThis, { indexedDB, IDBKeyRange, IDBObjectStore });
 const pyodide = await loadPyodide({
   env: { HOME: '/home/pyodide', STANDIN: process.env.STANDIN }
 });

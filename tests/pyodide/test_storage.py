@@ -1,8 +1,10 @@
 """Test that the state folder is kept in the browser's IndexedDB."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
+import js
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from pyodide.ffi import run_sync
@@ -59,3 +61,40 @@ def test_a_folder_is_loaded_once(folder: Path) -> None:
     assert browser_storage.is_mounted(folder)
     assert not browser_storage.is_mounted(folder.parent)
     FS.unmount(str(folder))
+
+
+@pytest.fixture(params=["SecurityError", "QuotaExceededError"])
+def refusal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Let IndexedDB refuse to open, as with blocked storage, or to write, as with a full one."""
+    monkeypatch.setattr(browser_storage, "_failure", None)
+    name = request.param
+    place = "indexedDB.open" if name == "SecurityError" else "IDBObjectStore.prototype.put"
+    undo = js.eval(f"""
+        (() => {{
+          const original = {place};
+          {place} = () => {{ throw new DOMException('refused', '{name}'); }};
+          return () => {{ {place} = original; }};
+        }})()
+    """)
+    yield name
+    undo()
+
+
+def test_the_user_is_told_once_if_the_browser_keeps_nothing(
+    refusal: str,
+    shell: InteractiveShell,
+    control: Control,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for cell in ("%load_ext cfai_magics", "%%cfai\nName a river.", "%cfai usage", "1"):
+        shell.run_cell(cell).raise_error()
+        wait_until_saved()
+    shown = capsys.readouterr().out
+    usage = str(shell.run_line_magic("cfai", "usage"))
+    shell.run_line_magic("unload_ext", "cfai_magics")
+    wait_until_saved()
+    if browser_storage.is_mounted(folder):
+        FS.unmount(str(folder))
+    assert "1 call" in usage
+    assert shown.count(f"does not keep the ledger and the settings ({refusal})") == 1
