@@ -31,7 +31,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines \
   test-class-server test-pyodide test-lite build browser ui notebooks lessons demo \
-  screen-capture
+  screen-capture lite-site
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -141,6 +141,13 @@ $(LITE)/installed: pyproject.toml
 
 test-lite: install browser $(LITE)/installed tests/pyodide/node_modules/.package-lock.json
 	CFAI_TEST_LITE=$(CURDIR)/$(LITE)/bin/python $(PY) -m pytest tests/browser/test_lite*.py
+
+# The demo site. With PYODIDE_COPY, a folder with Pyodide, its pages load nothing from the CDN.
+LESSONS := notebooks/*.ipynb
+PYODIDE_COPY :=
+lite-site: install $(LITE)/installed
+	$(LITE)/bin/python -m cfai_magics lite build $(LESSONS) --output build/site \
+	  $(addprefix --pyodide=,$(PYODIDE_COPY))
 
 # Graders and pipelines run a notebook with its recording. Some of them extend JupyterLab, so they have their own
 # environment.
