@@ -12,7 +12,7 @@ import js
 from pyodide.ffi import JsException, can_run_sync, create_once_callable, run_sync
 from pyodide_js import FS
 
-# The name of the first error of IndexedDB, and "" after the user was told; None without errors.
+# The name of the first error of IndexedDB, and "" after its warning; None without errors.
 _failure: str | None = None
 
 
