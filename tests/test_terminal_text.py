@@ -18,6 +18,7 @@ from cfai_magics.terminal import sanitize_json, sanitize_line, sanitize_text
 from cfai_magics.types.messages import Answer, TextDelta
 from tests.kernels import Kernel
 from tests.standin import Fault, Standin
+from tests.terminals import end
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +154,7 @@ def terminal(account: Standin) -> Iterator[Callable[[str], str]]:
     child.expect(PROMPT)
     run("%load_ext cfai_magics")
     yield run
-    child.close(force=True)
+    end(child)
 
 
 @pytest.mark.parametrize("form", FORMS)

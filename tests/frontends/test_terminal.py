@@ -9,6 +9,7 @@ import pytest
 
 from cfai_magics.prompt.cell_context import INTRODUCTION
 from tests.standin import Standin
+from tests.terminals import end
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ def terminal(account: Standin) -> Iterator[pexpect.spawn]:
     child.expect(PROMPT)
     assert child.before.strip() == "", "loading is silent"
     yield child
-    child.close(force=True)
+    end(child)
 
 
 def test_deltas_are_printed_with_the_footer_below(
@@ -142,7 +143,7 @@ def test_tab_completes_a_model_name(account: Standin) -> None:
     child.expect(r"In .*\[.*2.*: ")
     child.send("%cfai use gemma-4\t")
     child.expect("-26b-a4b-it")  # the terminal may not redraw the typed text
-    child.close(force=True)
+    end(child)
 
 
 def test_the_panel_is_text(terminal: pexpect.spawn, account: Standin) -> None:

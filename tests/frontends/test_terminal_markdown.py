@@ -14,6 +14,7 @@ from cfai_magics.display.terminal_markdown import MarkdownStreamDisplay
 from cfai_magics.terminal import UNSAFE_CHAR_PATTERN
 from cfai_magics.types.messages import Answer, TextDelta
 from tests.standin import Standin
+from tests.terminals import end
 
 ANSWER = """\
 ## Light
@@ -233,7 +234,7 @@ def test_ctrl_c_keeps_the_text_and_the_terminal_in_ipython(account: Standin) -> 
     assert "Traceback" not in shown
     assert "word word" in "\n".join(final_lines(shown.rpartition("\x1b[?25h")[2]))
     child.expect(PROMPT)
-    child.close(force=True)
+    end(child)
 
 
 @pytest.mark.slow

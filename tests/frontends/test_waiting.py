@@ -12,6 +12,7 @@ import pytest
 from tests.forked import run_script
 from tests.kernels import PATIENCE, Kernel
 from tests.standin import Fault, Standin
+from tests.terminals import end
 
 pytestmark = pytest.mark.slow
 
@@ -134,7 +135,7 @@ def terminal(slow_account: Standin) -> Iterator[pexpect.spawn]:
     environ = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"}
     child = pexpect.spawn(SHELL[0], SHELL[1:], encoding="utf-8", timeout=60, env=environ)
     yield child
-    child.close(force=True)
+    end(child)
 
 
 def test_the_shell_shows_a_spinner_in_a_terminal(terminal: pexpect.spawn) -> None:

@@ -18,6 +18,8 @@ from typing import Any, Protocol, Self
 import pexpect
 from jupyter_client.manager import KernelManager
 
+from tests.terminals import end
+
 from .record import Cleaner, block, dumped
 from .widgets import Widgets
 from .world import Step, World
@@ -329,7 +331,7 @@ class TerminalFrontEnd:
     def __exit__(self, *_: object) -> None:
         self._child.sendline("exit")
         self._child.expect(pexpect.EOF)
-        self._child.close(force=True)
+        end(self._child)
 
     def run(self, step: Step) -> list[str]:
         """Type a line and the input that it asks for."""
