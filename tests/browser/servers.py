@@ -8,11 +8,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as NotShown
 
 # Python with the JupyterLab and Notebook to serve; the tests may run in another one.
@@ -123,7 +123,11 @@ class NotebookPage:
 
     def outputs(self, index: int) -> list[str]:
         """Return the text of each output below a code cell."""
-        shown = self.page.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea-output")
+        cell = self.page.locator(".jp-CodeCell").nth(index)
+        # JupyterLab adds an output before it renders its Markdown, which can be empty.
+        with suppress(AssertionError):
+            expect(cell.locator(".jp-RenderedMarkdown:empty")).to_have_count(0, timeout=SHORT)
+        shown = cell.locator(".jp-OutputArea-output")
         return [text.strip() for text in shown.all_inner_texts()]
 
     def wait_for_text(self, index: int, text: str) -> None:
