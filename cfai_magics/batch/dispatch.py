@@ -207,11 +207,7 @@ class MapDispatcher:
         if not self._schema_unsupported:
             try:
                 return self._run_stream(request, budget_pool, report_wait)
-            except (
-                NotRecordedError,
-                PrivacyError,
-            ):
-                # The request may be recorded without the field.
+            except (NotRecordedError, PrivacyError):  # it may be recorded without the field
                 return self._run_stream(request_without_schema, budget_pool, report_wait)
             except BadRequestError as error:
                 if error.answer is not None:
