@@ -8,6 +8,7 @@ name is random, so that other pages of the same origin do not receive them.
 import asyncio
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ import js
 from pyodide.ffi import can_run_sync, create_proxy, run_sync, to_js
 
 LINGER = 0.3  # seconds before the page hides its Stop button, because another request may follow
-READY_TIMEOUT = 2.0  # seconds to wait for the first message of the page
+READY_TIMEOUT = 2.0  # seconds to wait for the first message of the page, once per kernel
 
 
 class StoppableRequest(Protocol):
@@ -45,6 +46,7 @@ class Page:
         self.credentials: str | None = None
         self.keeps_credentials = False
         self._notify = notify
+        self._deadline = inf  # of the first message
         self._requests: list[StoppableRequest] = []
         self._is_active = False
         self._timer: asyncio.TimerHandle | None = None
@@ -54,8 +56,8 @@ class Page:
 
     def wait(self) -> bool:
         """Wait for the first message of the page, and return whether it has arrived."""
-        deadline = time.monotonic() + READY_TIMEOUT
-        while not self.is_ready and can_run_sync() and time.monotonic() < deadline:
+        self._deadline = min(self._deadline, time.monotonic() + READY_TIMEOUT)
+        while not self.is_ready and can_run_sync() and time.monotonic() < self._deadline:
             run_sync(asyncio.sleep(0.01))
         return self.is_ready
 

@@ -2,10 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from cfai_magics.session.session import Session
+from cfai_magics.settings import Cfai
+
+if TYPE_CHECKING:
+    from cfai_magics.workers_ai.fetch import FetchTransport
 
 Control = Callable[..., Any]
 ANSWER = "one two three four five six seven eight nine ten"
@@ -47,3 +54,19 @@ def control(environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Cont
     send("POST", "switches", DEFAULTS)
     send("DELETE", "requests")
     return send
+
+
+@pytest.fixture
+def transport() -> "FetchTransport":
+    """Return the transport of the session."""
+    from cfai_magics.workers_ai.fetch import FetchTransport
+
+    return FetchTransport()
+
+
+@pytest.fixture
+def session(transport: "FetchTransport", control: Control, home: Path) -> Iterator[Session]:
+    """Yield a session with the account of the stand-in."""
+    created = Session(Cfai(), home, transport=transport)
+    yield created
+    created.close()

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -21,7 +20,6 @@ from cfai_magics.errors import (
     RateLimitError,
 )
 from cfai_magics.session.session import Session
-from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Request, TextDelta
 from cfai_magics.workers_ai import fetch
 from cfai_magics.workers_ai.fetch import FetchTransport
@@ -34,18 +32,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "XMLHttpRequest":
         monkeypatch.setattr(fetch, "can_run_sync", lambda: False)
     return request.param
-
-
-@pytest.fixture
-def transport() -> FetchTransport:
-    return FetchTransport()
-
-
-@pytest.fixture
-def session(transport: FetchTransport, control: Control, home: Path) -> Iterator[Session]:
-    created = Session(Cfai(), home, transport=transport)
-    yield created
-    created.close()
 
 
 def question(session: Session) -> Request:

@@ -16,7 +16,6 @@ from cfai_magics.backends.credentials import CredentialStore
 from cfai_magics.errors import APITimeoutError
 from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
-from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Request
 from cfai_magics.workers_ai.fetch import FetchTransport
 from tests.canaries import class_key
@@ -62,18 +61,6 @@ def page() -> Iterator[Page]:
     yield opened
     opened.close()
     browser_page.close_page()
-
-
-@pytest.fixture
-def transport() -> FetchTransport:
-    return FetchTransport()
-
-
-@pytest.fixture
-def session(transport: FetchTransport, control: Control, home: Path) -> Iterator[Session]:
-    created = Session(Cfai(), home, transport=transport)
-    yield created
-    created.close()
 
 
 def question(session: Session, content: str = "Hi") -> Request:
@@ -185,6 +172,15 @@ def test_a_logout_deletes_the_key_in_the_page(page: Page, home: Path) -> None:
     while not page.saved:
         run_sync(asyncio.sleep(0.01))
     assert page.saved[0]["credentials"] is None
+    assert not CredentialStore(home).class_key(URL)[0]
+
+
+def test_the_kernel_waits_once_for_a_page_that_does_not_answer(
+    page: Page, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser_page, "READY_TIMEOUT", 0.05)
+    assert not CredentialStore(home).class_key(URL)[0]
+    monkeypatch.setattr(browser_page, "run_sync", pytest.fail)
     assert not CredentialStore(home).class_key(URL)[0]
 
 
