@@ -223,7 +223,7 @@ class CredentialStore:
         environ: Mapping[str, str] | None = None,
         keyring: KeyringBackend | None = None,
     ) -> None:
-        # The state folder of a browser is kept in IndexedDB; a key must end with the kernel.
+        # The state folder of a browser is kept in IndexedDB; a key there must end with the kernel.
         self._path = (KERNEL_MEMORY if runtime.IS_BROWSER else home) / FILE_NAME
         self._environ: Environment = get_environment(environ)
         self._keyring = keyring or _create_keyring()

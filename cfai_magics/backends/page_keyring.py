@@ -37,10 +37,3 @@ class PageKeyring:
         page = get_page()
         if page is not None:
             page.save_credentials(None, keep=False)
-
-
-def choose_to_keep(*, keep: bool) -> None:
-    """Keep what is stored next after the tab is closed, too."""
-    page = get_page()
-    if page is not None:
-        page.keeps_credentials = keep

@@ -63,19 +63,12 @@ OPTIONS = (
 
 def run(frontend: Frontend, options: Namespace) -> str:
     """Log in to Cloudflare or another server, save the credentials, and return a message."""
-    class_url = options.class_url or (runtime.IS_BROWSER and _get_site_class_server(frontend))
-    if class_url:
-        return _use_class_server(frontend, class_url)
+    if options.class_url:
+        return _use_class_server(frontend, options.class_url)
     if options.server:
         return _use_server(frontend, options.server)
     if runtime.IS_BROWSER:
-        raise SetupError(
-            _("This site has no class server, so it answers only from recordings"),
-            _(
-                "Your teacher can add one to the site. %cfai login --class ADDRESS uses one that "
-                "allows this site."
-            ),
-        )
+        return _use_class_server(frontend, _get_site_class_server(frontend))
     if options.file:
         result = _log_in(frontend, _read_credentials(options.file))
     else:
@@ -172,8 +165,21 @@ def _use_class_server(frontend: Frontend, url_or_off: str) -> str:
 
 
 def _get_site_class_server(frontend: Frontend) -> str:
-    """Return the address of the class server that the site in the browser sets, or ""."""
-    return frontend.session.backend.environ.get(CLASS_SERVER_VARIABLE, "")
+    """Return the address of the class server of the site in the browser, or of the last login.
+
+    Raises:
+        SetupError: There is none.
+    """
+    class_server = frontend.session.backend.class_server
+    if class_server is None:
+        raise SetupError(
+            _("This site has no class server, so it answers only from recordings"),
+            _(
+                "Your teacher can add one to the site. %cfai login --class ADDRESS uses one that "
+                "allows this site."
+            ),
+        )
+    return class_server.url
 
 
 def _confirm_site(frontend: Frontend, server: ClassServer) -> None:
@@ -235,7 +241,6 @@ def _log_in_to_class(frontend: Frontend, server: ClassServer) -> tuple[str, floa
 
 def _choose_storage(frontend: Frontend) -> None:
     """Ask whether the browser keeps the key after its tab is closed."""
-    from ..backends.page_keyring import choose_to_keep
     from ..browser_page import get_page
 
     page = get_page()
@@ -244,7 +249,7 @@ def _choose_storage(frontend: Frontend) -> None:
             "Keep the key in this browser after you close the tab, until %cfai logout? Answer no "
             "if others use this computer."
         )
-        choose_to_keep(keep=frontend.confirm(question))
+        page.keeps_credentials = frontend.confirm(question)
 
 
 def _select_server(frontend: Frontend, addresses: dict[str, str]) -> None:
