@@ -11,8 +11,8 @@ import {
   NotebookPanel
 } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { PanelLayout, Widget } from '@lumino/widgets';
 
+import { attachButtons, CellButtons, createButton } from '../cellButtons';
 import {
   buildErrorCell,
   ErrorCommand,
@@ -103,7 +103,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           buildErrorCell(command, cell.model.executionCount)
         );
       const buttons = labels.map(([command, label]) =>
-        createButton(label, () => void run(command))
+        createButton(cfaiIcon, label, () => void run(command))
       );
       attachButtons(cell, new ErrorButtons(cell, clientTracker, buttons));
     };
@@ -134,17 +134,13 @@ function indexOf(notebook: Notebook, number: number | null): number {
  * The buttons below a failed cell. They are removed if the error is cleared, the cell runs again,
  * the kernel stops, or the kernel unloads the extension.
  */
-class ErrorButtons extends Widget {
+class ErrorButtons extends CellButtons {
   constructor(
     cell: CodeCell,
     clientTracker: ClientTracker,
     buttons: readonly HTMLElement[]
   ) {
-    super();
-    this.addClass('jp-CfaiCellButtons');
-    // Otherwise Enter starts editing the cell.
-    this.node.setAttribute('data-lm-suppress-shortcuts', 'true');
-    this.node.append(...buttons);
+    super(buttons);
     this._cell = cell;
     this._clientTracker = clientTracker;
     const { client } = clientTracker;
@@ -171,12 +167,6 @@ class ErrorButtons extends Widget {
   private readonly _clientTracker: ClientTracker;
 }
 
-/** Attach the buttons below the outputs of their cell. */
-function attachButtons(cell: CodeCell, buttons: ErrorButtons): void {
-  const layout = cell.layout as PanelLayout;
-  layout.insertWidget(layout.widgets.length - 1, buttons);
-}
-
 /** Return true for a cell with an error of user code, not of a %%cfai or %cfai command. */
 function isExplainable(cell: Cell): cell is CodeCell {
   return (
@@ -195,16 +185,6 @@ function showsError({ model }: CodeCell): boolean {
       output =>
         output.output_type === 'error' && output.ename !== USER_INTERRUPT
     );
-}
-
-function createButton(label: string, onClick: () => void): HTMLElement {
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.className = 'jp-CfaiButton jp-CfaiCellButton';
-  cfaiIcon.element({ container: button, tag: 'span' });
-  button.append(label);
-  button.addEventListener('click', onClick);
-  return button;
 }
 
 export default plugin;

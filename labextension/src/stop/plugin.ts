@@ -10,8 +10,8 @@ import {
   TranslationBundle
 } from '@jupyterlab/translation';
 import { stopIcon } from '@jupyterlab/ui-components';
-import { PanelLayout, Widget } from '@lumino/widgets';
 
+import { attachButtons, CellButtons, createButton } from '../cellButtons';
 import { ClientTracker, IKernelClients } from '../kernelClient';
 
 /**
@@ -74,33 +74,24 @@ class Stopper {
     this._button?.dispose();
     this._button = null;
     if (cell) {
-      this._button = new StopButton(this._trans, () => client?.stop());
-      const layout = cell.layout as PanelLayout;
-      layout.insertWidget(layout.widgets.length - 1, this._button);
+      this._button = createStopButton(this._trans, () => client?.stop());
+      attachButtons(cell, this._button);
     }
   }
 
-  private _button: StopButton | null = null;
+  private _button: CellButtons | null = null;
 }
 
-/** The button. After a click it is disabled until the kernel has stopped. */
-class StopButton extends Widget {
-  constructor(trans: TranslationBundle, stop: () => void) {
-    super();
-    this.addClass('jp-CfaiCellButtons');
-    // Otherwise Enter starts editing the cell.
-    this.node.setAttribute('data-lm-suppress-shortcuts', 'true');
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.className = 'jp-CfaiButton jp-CfaiCellButton';
-    stopIcon.element({ container: button, tag: 'span' });
-    button.append(trans.__('Stop'));
-    button.addEventListener('click', () => {
-      button.disabled = true;
-      stop();
-    });
-    this.node.append(button);
-  }
+/** Return the button, which is disabled after a click until the kernel has stopped. */
+function createStopButton(
+  trans: TranslationBundle,
+  stop: () => void
+): CellButtons {
+  const button = createButton(stopIcon, trans.__('Stop'), () => {
+    button.disabled = true;
+    stop();
+  });
+  return new CellButtons([button]);
 }
 
 /** Return the cell that the kernel runs: of all that were sent to it, the first. */
