@@ -7,7 +7,6 @@ empty browser cache, and again in a new page. Memory is the private memory of al
 Chromium.
 """
 
-import json
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import BrowserContext  # noqa: E402
 
-from tests.browser.lite import LitePage, build, serving  # noqa: E402
+from tests.browser.lite import LitePage, build, serving, write_lesson  # noqa: E402
 from tests.browser.servers import chromium  # noqa: E402
 
 RECORDING = ROOT / "notebooks" / "quickstart.cfai.jsonl"
@@ -52,15 +51,7 @@ def main() -> None:
 
 def _build_site(folder: Path, cells: list[str]) -> Path:
     folder.mkdir()
-    lesson = folder / "lesson.ipynb"
-    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    content = {
-        "cells": [{**code, "id": f"c{i}", "source": cell} for i, cell in enumerate(cells)],
-        "metadata": {"kernelspec": {"name": "python", "display_name": "Python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    lesson.write_text(json.dumps(content), encoding="utf-8")
+    lesson = write_lesson(folder, *cells, name="lesson")
     shutil.copyfile(RECORDING, folder / "lesson.cfai.jsonl")
     build(folder / "site", lesson)
     return folder / "site"

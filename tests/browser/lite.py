@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +13,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from cfai_magics.lite.server import create_server
-from tests.browser.servers import NotebookPage
+from tests.browser.servers import NotebookPage, find_port
+from tests.class_server import ClassServer
+from tests.standin import Standin
 
 ROOT = Path(__file__).parents[2]
 # Python with the packages of the extra `lite`; the tests may run in another one.
@@ -64,14 +65,6 @@ def serving(folder: Path, port: int = 0) -> Iterator[str]:
             thread.join()
 
 
-def find_port() -> int:
-    """Return a free port. The class server has to know the origin of the site."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def write_lesson(folder: Path, *cells: str, name: str = "live") -> Path:
     """Write a lesson with these code cells, and return its path."""
     path = folder / f"{name}.ipynb"
@@ -84,6 +77,20 @@ def write_lesson(folder: Path, *cells: str, name: str = "live") -> Path:
     }
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
+
+
+@contextmanager
+def class_site(
+    cloudflare: Standin, folder: Path, *lessons: Path, budget: float = 500
+) -> Iterator[tuple[str, str]]:
+    """Serve a site with a class server. Yield its origin, and the key of the student Ada."""
+    port = find_port()
+    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
+    with ClassServer(cloudflare, variables=variables) as server:
+        key = server.add_student("Ada", budget=budget)
+        build(folder / "site", *lessons, class_server=server.url)
+        with serving(folder / "site", port) as origin:
+            yield origin, key
 
 
 def log_requests(context: BrowserContext) -> list[str]:
@@ -126,3 +133,11 @@ class LitePage(NotebookPage):
         field = self.page.locator(".jp-Stdin").filter(has_text=prompt).locator("input")
         field.fill(text, timeout=LONG)
         field.press("Enter")
+
+    def log_in(self, index: int, key: str, keep: str = "n") -> None:
+        """Run a cell with `%cfai login`, and answer its questions."""
+        self.run(index)
+        self.answer(f"This site is {self.origin.partition('://')[2]}", "y")
+        self.answer("Key for", key)
+        self.answer("Keep the key in this browser", keep)
+        self.expect_output(index, "Logged in as Ada")

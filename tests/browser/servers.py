@@ -34,7 +34,7 @@ QUIET_FLAGS = (
 @contextmanager
 def jupyter(application: str, root: Path) -> Iterator[str]:
     """Serve a folder with `jupyterlab` or `notebook`; yield a URL with {} for the path."""
-    port, token = _free_port(), secrets.token_hex(16)
+    port, token = find_port(), secrets.token_hex(16)
     command = [
         *(PYTHON, "-m", application, "--no-browser", "--allow-root"),
         *(f"--ServerApp.port={port}", f"--ServerApp.root_dir={root}"),
@@ -60,7 +60,8 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _free_port() -> int:
+def find_port() -> int:
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -12,12 +12,12 @@ from tests.browser.lite import (
     LONG,
     LitePage,
     build,
-    find_port,
+    class_site,
     log_requests,
     serving,
     write_lesson,
 )
-from tests.class_server import MODEL, ClassServer
+from tests.class_server import MODEL
 from tests.notebooks import NOTEBOOKS, recording
 from tests.standin import Standin
 
@@ -71,30 +71,21 @@ def test_all_answers_of_a_lesson_equal_the_recording(
 def test_a_class_server_answers_until_the_budget_is_used_up(
     page: Page, tmp_path: Path, cloudflare: Standin
 ) -> None:
-    port = find_port()
     question = f"%%cfai -m {MODEL} --max-tokens 30\n"
     cells = ("%load_ext cfai_magics", "%cfai login", f"{question}Hello", f"{question}Hello again")
     lesson_path = write_lesson(tmp_path, *cells)
-    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
-    with ClassServer(cloudflare, variables=variables) as server:
-        key = server.add_student("Ada", budget=BUDGET)
-        build(tmp_path / "site", lesson_path, class_server=server.url)
-        with serving(tmp_path / "site", port) as origin:
-            lesson = LitePage(page, origin)
-            lesson.open_lesson("live")
-            lesson.run(0)
-            lesson.run(1)
-            lesson.answer(f"This site is 127.0.0.1:{port}", "y")
-            lesson.answer("Key for", key)
-            lesson.answer("Keep the key in this browser", "n")
-            lesson.expect_output(1, "Logged in as Ada")
-            lesson.run(2)
-            lesson.expect_output(2, "You asked: Hello")
-            lesson.expect_output(2, "neurons billed")
-            expect(page.locator(".jp-CfaiMeter-button")).to_contain_text("/ 2")
-            lesson.run(3)
-            lesson.expect_output(3, "Your share is 2 neurons a day")
-            assert key not in page.content()
+    with class_site(cloudflare, tmp_path, lesson_path, budget=BUDGET) as (origin, key):
+        lesson = LitePage(page, origin)
+        lesson.open_lesson("live")
+        lesson.run(0)
+        lesson.log_in(1, key)
+        lesson.run(2)
+        lesson.expect_output(2, "You asked: Hello")
+        lesson.expect_output(2, "neurons billed")
+        expect(page.locator(".jp-CfaiMeter-button")).to_contain_text("/ 2")
+        lesson.run(3)
+        lesson.expect_output(3, "Your share is 2 neurons a day")
+        assert key not in page.content()
     assert cloudflare.billed < BUDGET
 
 

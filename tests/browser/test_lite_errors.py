@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Route, expect
 
-from tests.browser.lite import LONG, LitePage, build, find_port, serving, write_lesson
-from tests.class_server import MODEL, ClassServer
+from tests.browser.lite import LONG, LitePage, build, class_site, serving, write_lesson
+from tests.class_server import MODEL
 from tests.notebooks import NOTEBOOKS
 from tests.standin import Standin
 
@@ -54,25 +54,17 @@ def test_a_browser_without_jspi_shows_whole_answers_and_has_no_stop_button(
         route.fulfill(response=response, body=WITHOUT_JSPI + response.text())
 
     context.route(KERNEL_SCRIPTS, remove_jspi)
-    port = find_port()
-    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
-    with ClassServer(cloudflare, variables=variables) as server:
-        key = server.add_student("Ada")
-        build(tmp_path / "site", write_lesson(tmp_path, *CELLS), class_server=server.url)
-        with serving(tmp_path / "site", port) as origin:
-            lesson = LitePage(context.new_page(), origin)
-            lesson.open_lesson("live")
-            lesson.run(LOAD)
-            lesson.run(LOGIN)
-            lesson.answer("This site is", "y")
-            lesson.answer("Key for", key)
-            lesson.answer("Keep the key in this browser", "n")
-            lesson.expect_output(LOGIN, "Logged in as Ada")
-            lesson.run(ASK)
-            lesson.expect_output(ASK, "neurons billed")
-            lesson.run(STATUS)
-            lesson.expect_output(STATUS, "because the browser has no JSPI")
-            lesson.expect_output(STATUS, "a running cell can't be interrupted")
+    lesson_path = write_lesson(tmp_path, *CELLS)
+    with class_site(cloudflare, tmp_path, lesson_path) as (origin, key):
+        lesson = LitePage(context.new_page(), origin)
+        lesson.open_lesson("live")
+        lesson.run(LOAD)
+        lesson.log_in(LOGIN, key)
+        lesson.run(ASK)
+        lesson.expect_output(ASK, "neurons billed")
+        lesson.run(STATUS)
+        lesson.expect_output(STATUS, "because the browser has no JSPI")
+        lesson.expect_output(STATUS, "a running cell can't be interrupted")
 
 
 def test_a_changed_question_of_a_recorded_lesson_says_what_differs(

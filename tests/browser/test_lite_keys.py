@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser.lite import LitePage, build, find_port, serving, write_lesson
+from tests.browser.lite import LitePage, build, class_site, serving, write_lesson
 from tests.class_server import MODEL, ClassServer
 from tests.standin import Standin
 
@@ -55,26 +55,13 @@ class Site:
         lesson.run(LOAD)
         return lesson
 
-    def log_in(self, lesson: LitePage, keep: str) -> None:
-        """Log in, and answer whether the browser keeps the key."""
-        lesson.run(LOGIN)
-        lesson.answer("This site is", "y")
-        lesson.answer("Key for", self.key)
-        lesson.answer("Keep the key in this browser", keep)
-        lesson.expect_output(LOGIN, "Logged in as Ada")
-
 
 @pytest.fixture(scope="module")
 def site(module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    port = find_port()
-    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
-    with ClassServer(module_cloudflare, variables=variables) as server:
-        key = server.add_student("Ada", budget=500)
-        lessons = [write_lesson(folder, *CELLS, name=name) for name in ("live", "other")]
-        build(folder / "site", *lessons, class_server=server.url)
-        with serving(folder / "site", port) as origin:
-            yield Site(origin, key)
+    lessons = [write_lesson(folder, *CELLS, name=name) for name in ("live", "other")]
+    with class_site(module_cloudflare, folder, *lessons) as (origin, key):
+        yield Site(origin, key)
 
 
 @pytest.fixture
@@ -94,7 +81,7 @@ def test_the_key_is_kept_for_the_tab(
 ) -> None:
     page = context.new_page()
     lesson = site.open(page)
-    site.log_in(lesson, "n")
+    lesson.log_in(LOGIN, site.key)
     lesson.expect_output(LOGIN, "The key is saved in this tab of the browser")
     lesson.run(ASK)
     lesson.expect_output(ASK, "neurons billed")
@@ -112,7 +99,7 @@ def test_the_key_is_kept_for_the_tab(
 def test_the_key_is_kept_longer_until_a_logout(context: BrowserContext, site: Site) -> None:
     page = context.new_page()
     lesson = site.open(page)
-    site.log_in(lesson, "y")
+    lesson.log_in(LOGIN, site.key, keep="y")
     lesson.expect_output(LOGIN, "The key is saved in this browser")
     page.close()
     again = site.open(context.new_page())

@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.applications import choose_in_palette, editor
-from tests.browser.lite import LONG, LitePage, build, find_port, serving, write_lesson
-from tests.class_server import ClassServer
+from tests.browser.lite import LONG, LitePage, class_site, write_lesson
 from tests.standin import Standin
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -31,23 +30,14 @@ def lesson(
 ) -> Iterator[LitePage]:
     """Open a lesson whose student is logged in; the tests use it one after the other."""
     folder = tmp_path_factory.mktemp("lab")
-    port = find_port()
-    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
-    with ClassServer(module_cloudflare, variables=variables) as server:
-        key = server.add_student("Ada", budget=500)
-        build(folder / "site", write_lesson(folder, *CELLS), class_server=server.url)
-        with serving(folder / "site", port) as origin:
-            page = browser.new_page()
-            opened = LitePage(page, origin)
-            opened.open_lesson("live")
-            opened.run(LOAD)
-            opened.run(LOGIN)
-            opened.answer("This site is", "y")
-            opened.answer("Key for", key)
-            opened.answer("Keep the key in this browser", "n")
-            opened.expect_output(LOGIN, "Logged in as Ada")
-            yield opened
-            page.close()
+    with class_site(module_cloudflare, folder, write_lesson(folder, *CELLS)) as (origin, key):
+        page = browser.new_page()
+        opened = LitePage(page, origin)
+        opened.open_lesson("live")
+        opened.run(LOAD)
+        opened.log_in(LOGIN, key)
+        yield opened
+        page.close()
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.lite import LitePage, build, find_port, serving, write_lesson
-from tests.class_server import MODEL, ClassServer
+from tests.browser.lite import LitePage, class_site, write_lesson
+from tests.class_server import MODEL
 from tests.standin import Standin
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-BUDGET = 200.0  # neurons
 SLOW, FAST = 8.0, 0.0  # tokens per second
 QUESTION = f"%%cfai -m {MODEL} --max-tokens 400\n"
 CELLS = (
@@ -27,20 +26,12 @@ LOGIN, FIRST, SECOND, LAST = range(4)
 @pytest.fixture
 def lesson(page: Page, tmp_path: Path, cloudflare: Standin) -> Iterator[LitePage]:
     """Open a lesson whose student is logged in to a class server."""
-    port = find_port()
-    variables = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
-    with ClassServer(cloudflare, variables=variables) as server:
-        key = server.add_student("Ada", budget=BUDGET)
-        build(tmp_path / "site", write_lesson(tmp_path, *CELLS), class_server=server.url)
-        with serving(tmp_path / "site", port) as origin:
-            opened = LitePage(page, origin)
-            opened.open_lesson("live")
-            opened.run(LOGIN)
-            opened.answer("This site is", "y")
-            opened.answer("Key for", key)
-            opened.answer("Keep the key in this browser", "n")
-            opened.expect_output(LOGIN, "Logged in as Ada")
-            yield opened
+    lesson_path = write_lesson(tmp_path, *CELLS)
+    with class_site(cloudflare, tmp_path, lesson_path) as (origin, key):
+        opened = LitePage(page, origin)
+        opened.open_lesson("live")
+        opened.log_in(LOGIN, key)
+        yield opened
 
 
 def test_stop_interrupts_the_answer_and_keeps_its_text(
