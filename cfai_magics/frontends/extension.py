@@ -55,7 +55,7 @@ def save_browser_storage(_result: object) -> None:
     if reason:
         warning = _(
             "This browser does not keep the ledger and the settings ({reason}), so they are lost "
-            "when the kernel ends. Common causes are a private window and a full storage."
+            "when the kernel ends. Common causes are a private window and full storage."
         )
         write_text(sys.stdout, warning.format(reason=reason) + "\n")
 
